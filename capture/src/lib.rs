@@ -1,0 +1,5 @@
+//! From bytes on the wire to flows.
+pub mod protocol;
+pub use protocol::Protocol;
+pub mod time;
+pub use time::Timestamp;

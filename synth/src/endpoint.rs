@@ -1,0 +1,110 @@
+//! Who can be on one side of a flow: a pod of a workload, a node, or an address.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::net::IpAddr;
+
+use crate::label::Labels;
+use crate::port::ContainerPort;
+
+/// A workload: the top owner of pods (Deployment, StatefulSet, DaemonSet, CronJob, Job, bare Pod, or a custom owner).
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Workload {
+    /// `metadata.namespace` of the owner.
+    pub namespace: String,
+    /// Its kind, `Deployment`.
+    pub kind: String,
+    /// Its name.
+    pub name: String,
+}
+
+impl fmt::Display for Workload {
+    /// `namespace/Kind/name`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}/{}", self.namespace, self.kind, self.name)
+    }
+}
+
+/// A pod, reduced to what identity and NetworkPolicy need.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pod {
+    /// `metadata.namespace`.
+    pub namespace: String,
+    /// `metadata.name`.
+    pub name: String,
+    /// Its top owner.
+    pub workload: Workload,
+    /// `metadata.labels`.
+    pub labels: Labels,
+    /// `status.podIPs`, IPv4-mapped addresses unmapped; empty where none was assigned yet.
+    pub addresses: Vec<IpAddr>,
+    /// `spec.nodeName`.
+    pub node: Option<String>,
+    /// `spec.hostNetwork`: the pod has its node's addresses and no selector matches it.
+    pub host_network: bool,
+    /// Ports declared by containers and by restartable init containers.
+    pub ports: Vec<ContainerPort>,
+    /// Port numbers that the kubelet probes (`livenessProbe`, `readinessProbe`, `startupProbe`).
+    pub probed: BTreeSet<u16>,
+    /// Whether the pod is over (`status.phase` Succeeded or Failed, or gone from a later dump).
+    pub finished: bool,
+}
+
+/// One resolved side of a flow.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Endpoint {
+    /// Pods of a workload.
+    Workload(Workload),
+    /// A node, by name; pods on the host network are their node.
+    Node(String),
+    /// An address outside the cluster.
+    External(IpAddr),
+    /// An address inside a pod range whose holder at that moment is not known.
+    Unresolved {
+        /// The address.
+        ip: IpAddr,
+        /// Why it has no holder.
+        reason: Unresolved,
+    },
+}
+
+/// Why an address inside a pod range has no holder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Unresolved {
+    /// No pod of the inventory held it at that moment.
+    NoHolder,
+    /// Two pods held it at that moment.
+    TwoHolders,
+}
+
+impl Unresolved {
+    /// For people and for `reason` in the machine format.
+    pub fn text(self) -> &'static str {
+        match self {
+            Unresolved::NoHolder => "no pod of the cluster input held this address then",
+            Unresolved::TwoHolders => "two pods of the cluster input held this address then",
+        }
+    }
+}
+
+impl Endpoint {
+    /// The workload, where it is one.
+    pub fn workload(&self) -> Option<&Workload> {
+        match self {
+            Endpoint::Workload(workload) => Some(workload),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Endpoint {
+    /// `namespace/Kind/name`, `node:NAME`, the address, or `?address`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Endpoint::Workload(workload) => workload.fmt(f),
+            Endpoint::Node(name) => write!(f, "node:{name}"),
+            Endpoint::External(ip) => ip.fmt(f),
+            Endpoint::Unresolved { ip, .. } => write!(f, "?{ip}"),
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! Labels and label selectors (`meta/v1 LabelSelector`).
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+/// `metadata.labels`.
+pub type Labels = BTreeMap<String, String>;
+
+/// The label every namespace carries since Kubernetes 1.22 (KEP-2161); the API server keeps it equal to the name.
+pub const NAMESPACE_NAME: &str = "kubernetes.io/metadata.name";
+
+/// One condition of a selector. `matchLabels: {k: v}` is `In { key: k, values: {v} }`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Requirement {
+    /// The key is present and its value is listed.
+    In {
+        /// The label's key.
+        key: String,
+        /// The values, never empty.
+        values: BTreeSet<String>,
+    },
+    /// The key is absent, or its value is not listed.
+    NotIn {
+        /// The label's key.
+        key: String,
+        /// The values, never empty.
+        values: BTreeSet<String>,
+    },
+    /// The key is present.
+    Exists {
+        /// The label's key.
+        key: String,
+    },
+    /// The key is absent (`DoesNotExist`).
+    Absent {
+        /// The label's key.
+        key: String,
+    },
+}
+
+impl Requirement {
+    /// `key = value`.
+    pub fn equals(key: impl Into<String>, value: impl Into<String>) -> Requirement {
+        Requirement::In { key: key.into(), values: BTreeSet::from([value.into()]) }
+    }
+
+    /// The label's key.
+    pub fn key(&self) -> &str {
+        match self {
+            Requirement::In { key, .. }
+            | Requirement::NotIn { key, .. }
+            | Requirement::Exists { key }
+            | Requirement::Absent { key } => key,
+        }
+    }
+
+    /// Whether `labels` meet the condition.
+    pub fn matches(&self, labels: &Labels) -> bool {
+        match self {
+            Requirement::In { key, values } => labels.get(key).is_some_and(|value| values.contains(value)),
+            // "NotIn ... also matches objects without the key": labels.Requirement.Matches in apimachinery.
+            Requirement::NotIn { key, values } => labels.get(key).is_none_or(|value| !values.contains(value)),
+            Requirement::Exists { key } => labels.contains_key(key),
+            Requirement::Absent { key } => !labels.contains_key(key),
+        }
+    }
+}
+
+impl fmt::Display for Requirement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let list = |values: &BTreeSet<String>| values.iter().cloned().collect::<Vec<_>>().join(", ");
+        match self {
+            Requirement::In { key, values } if values.len() == 1 => write!(f, "{key}={}", list(values)),
+            Requirement::In { key, values } => write!(f, "{key} in ({})", list(values)),
+            Requirement::NotIn { key, values } => write!(f, "{key} notin ({})", list(values)),
+            Requirement::Exists { key } => f.write_str(key),
+            Requirement::Absent { key } => write!(f, "!{key}"),
+        }
+    }
+}
+
+/// Conditions that all have to hold; none at all selects everything. Two selectors written in a different order are
+/// equal.
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Selector {
+    requirements: BTreeSet<Requirement>,
+}
+
+impl Selector {
+    /// The empty selector: everything.
+    pub fn everything() -> Selector {
+        Selector::default()
+    }
+
+    /// Selects objects that carry all of `labels`.
+    pub fn from_labels(labels: &Labels) -> Selector {
+        labels.iter().map(|(key, value)| Requirement::equals(key, value)).collect()
+    }
+
+    /// Whether every condition holds for `labels`.
+    pub fn matches(&self, labels: &Labels) -> bool {
+        self.requirements.iter().all(|requirement| requirement.matches(labels))
+    }
+
+    /// Whether the selector has no condition.
+    pub fn is_everything(&self) -> bool {
+        self.requirements.is_empty()
+    }
+
+    /// The conditions, sorted.
+    pub fn requirements(&self) -> impl Iterator<Item = &Requirement> {
+        self.requirements.iter()
+    }
+
+    /// Adds one condition.
+    pub fn insert(&mut self, requirement: Requirement) {
+        self.requirements.insert(requirement);
+    }
+}
+
+impl FromIterator<Requirement> for Selector {
+    fn from_iter<I: IntoIterator<Item = Requirement>>(requirements: I) -> Selector {
+        Selector { requirements: requirements.into_iter().collect() }
+    }
+}
+
+impl fmt::Display for Selector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.is_everything() {
+            return f.write_str("everything");
+        }
+        for (index, requirement) in self.requirements.iter().enumerate() {
+            if index > 0 {
+                f.write_str(",")?;
+            }
+            write!(f, "{requirement}")?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,5 @@
+//! From flows to proved NetworkPolicies.
+pub mod endpoint;
+pub mod label;
+pub mod policy;
+pub mod port;

@@ -1,0 +1,172 @@
+//! NetworkPolicy v1 after all defaulting: the one place where absent, null and empty fields have got their meaning.
+//!
+//! Values of these types are made by [`crate::manifest`] from YAML or JSON, and by [`crate::synthesize`]. Indices into
+//! `rules`, `peers` and `ports` are those of the object as written.
+
+use std::fmt;
+use std::sync::Arc;
+
+use ipnet::IpNet;
+
+use crate::label::Selector;
+use crate::port::{PortRange, Protocol};
+
+/// A direction as seen from the subject.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Direction {
+    /// Connections that peers open to the subject.
+    Ingress,
+    /// Connections that the subject opens to peers.
+    Egress,
+}
+
+impl Direction {
+    /// Both.
+    pub const ALL: [Direction; 2] = [Direction::Ingress, Direction::Egress];
+
+    /// `ingress` or `egress`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Direction::Ingress => "ingress",
+            Direction::Egress => "egress",
+        }
+    }
+}
+
+impl fmt::Display for Direction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// Where an object was read.
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Origin {
+    /// The file as the user named it; empty for objects that were never in a file.
+    pub file: Arc<str>,
+    /// 1-based line of the object's first key.
+    pub line: u32,
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.file, self.line)
+    }
+}
+
+/// A NetworkPolicy (`networking.k8s.io/v1`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Policy {
+    /// `metadata.namespace`, `default` where absent.
+    pub namespace: String,
+    /// `metadata.name`.
+    pub name: String,
+    /// `metadata.labels`.
+    pub labels: crate::label::Labels,
+    /// `metadata.creationTimestamp`, nanoseconds since the Unix epoch.
+    pub created: Option<capture::Timestamp>,
+    /// Where it was read.
+    pub origin: Origin,
+    /// `spec.podSelector`: the subject's pods, in the policy's own namespace.
+    pub subject: Selector,
+    /// The ingress rules where the policy isolates for ingress (effective `policyTypes`); `None` where it does not.
+    pub ingress: Option<Vec<Rule>>,
+    /// The egress rules where the policy isolates for egress; `None` where it does not.
+    pub egress: Option<Vec<Rule>>,
+}
+
+impl Policy {
+    /// The rules of a direction; `None` where the policy does not isolate in it.
+    pub fn rules(&self, direction: Direction) -> Option<&[Rule]> {
+        match direction {
+            Direction::Ingress => self.ingress.as_deref(),
+            Direction::Egress => self.egress.as_deref(),
+        }
+    }
+
+    /// `namespace/name`.
+    pub fn id(&self) -> String {
+        format!("{}/{}", self.namespace, self.name)
+    }
+}
+
+/// One element of `spec.ingress` or `spec.egress`: allowed are these ports of these peers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rule {
+    /// `from` or `to`.
+    pub peers: Peers,
+    /// `ports`.
+    pub ports: Ports,
+    /// 1-based line of the rule in its file, 0 where there is none.
+    pub line: u32,
+}
+
+/// `from` or `to` of a rule.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Peers {
+    /// Absent, null or empty: every pod, node and outside address.
+    Everyone,
+    /// Any of these; never empty.
+    Any(Vec<Peer>),
+}
+
+/// One element of `from` or `to`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Peer {
+    /// Pods, by `namespaceSelector` and `podSelector` (both have to match).
+    Pods {
+        /// Which namespaces.
+        namespaces: Namespaces,
+        /// Which of their pods; everything where `podSelector` is absent.
+        pods: Selector,
+    },
+    /// Addresses (`ipBlock`).
+    Block(Block),
+}
+
+/// The namespaces of a peer.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Namespaces {
+    /// No `namespaceSelector`: the policy's own.
+    Own,
+    /// Those whose labels match.
+    Matching(Selector),
+}
+
+/// `ipBlock`: the addresses of `cidr` that are in none of `except`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Block {
+    /// `ipBlock.cidr`, host bits masked.
+    pub cidr: IpNet,
+    /// `ipBlock.except`, each strictly inside `cidr`.
+    pub except: Vec<IpNet>,
+}
+
+/// `ports` of a rule.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ports {
+    /// Absent, null or empty: every port of every protocol.
+    All,
+    /// Any of these; never empty.
+    Any(Vec<PolicyPort>),
+}
+
+/// One element of `ports`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PolicyPort {
+    /// `protocol`, TCP where absent.
+    pub protocol: Protocol,
+    /// `port` and `endPort`.
+    pub port: PortMatch,
+}
+
+/// `port` and `endPort`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum PortMatch {
+    /// Absent: every port of the protocol.
+    Every,
+    /// A number, or a range of them.
+    Range(PortRange),
+    /// The name of a container port, looked up on the destination pod.
+    Named(String),
+}
