@@ -1,5 +1,29 @@
-//! From bytes on the wire to flows.
+//! From bytes on the wire to flows. Knows networks, not Kubernetes.
+//!
+//! ```text
+//! file --frames--> merge --frame--> packet --headers--> track --> flow
+//!                                      `----payload---> names
+//! ```
+//!
+//! A [`CaptureFile`] yields [`Frame`]s, whatever the format. [`merge::read`] hands the frames of several files to one
+//! [`Tracker`] in the order of time. [`packet::parse`] reads a frame down to the innermost transport header, or says
+//! why it cannot. The tracker joins packets to [`Flow`]s: who opened what to whom, and how it went; it decides only
+//! what packets prove. DNS answers and TLS server names end up in [`Names`].
+
+pub mod file;
+pub mod flow;
+pub mod frame;
+pub mod merge;
+pub mod names;
+pub mod packet;
 pub mod protocol;
-pub use protocol::Protocol;
 pub mod time;
+pub mod track;
+
+pub use file::CaptureFile;
+pub use flow::{Flow, Opening, Outcome, Proof, Side, Socket};
+pub use frame::{Frame, LinkType};
+pub use names::Names;
+pub use protocol::Protocol;
 pub use time::Timestamp;
+pub use track::{Tally, Tracked, Tracker};

@@ -1,0 +1,137 @@
+//! Flows: what packets prove about one conversation, and no more.
+
+use std::fmt;
+use std::net::IpAddr;
+
+use crate::protocol::Protocol;
+use crate::time::Timestamp;
+
+/// An address and a port.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Socket {
+    /// The address; IPv4-mapped IPv6 addresses are IPv4.
+    pub ip: IpAddr,
+    /// The port, 0..=65535.
+    pub port: u16,
+}
+
+impl fmt::Display for Socket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        std::net::SocketAddr::new(self.ip, self.port).fmt(f)
+    }
+}
+
+/// How a conversation went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Outcome {
+    /// TCP and SCTP: the handshake was completed.
+    Established,
+    /// UDP: both sides sent.
+    Answered,
+    /// UDP: only one side sent, and nothing refused it.
+    OneWay,
+    /// A reset, an abort or an ICMP error was the answer; or the client gave up at its first sequence number.
+    Refused,
+    /// Nothing was the answer.
+    Unanswered,
+    /// The observer could not have seen an answer.
+    Unknown,
+}
+
+impl Outcome {
+    /// The word of the machine format.
+    pub fn name(self) -> &'static str {
+        match self {
+            Outcome::Established => "established",
+            Outcome::Answered => "answered",
+            Outcome::OneWay => "oneway",
+            Outcome::Refused => "refused",
+            Outcome::Unanswered => "unanswered",
+            Outcome::Unknown => "unknown",
+        }
+    }
+
+    /// Whether the conversation failed, or is not known to have worked.
+    pub fn is_attempt(self) -> bool {
+        matches!(self, Outcome::Refused | Outcome::Unanswered | Outcome::Unknown)
+    }
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// What was seen of the opening.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Proof {
+    /// A SYN and its SYN-ACK (SCTP: INIT and INIT ACK), or the SYN of an attempt.
+    Handshake,
+    /// One half of an established connection's handshake: the other direction is not in the capture.
+    HalfHandshake,
+    /// The first UDP datagram, or the DNS query (QR bit).
+    FirstPacket,
+}
+
+/// Who opened the conversation.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Opening {
+    /// Somebody was seen doing it.
+    Seen {
+        /// Who opened it.
+        client: Socket,
+        /// The address that the client used: the server's before any translation.
+        dialled: Socket,
+        /// The server's address after translation, where a second view of the conversation showed another one.
+        served: Option<Socket>,
+        /// What proves it.
+        proof: Proof,
+        /// TCP: the client's initial sequence number; SCTP: its initiate tag; UDP: 0. Address translation keeps it.
+        identity: u32,
+    },
+    /// It was open before the capture began: two equal sides.
+    Unseen {
+        /// The sides, the lower socket first.
+        sides: [Side; 2],
+    },
+}
+
+/// One of two equal sides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Side {
+    /// Its address and port.
+    pub socket: Socket,
+    /// What its first bytes of a message look like, if anything.
+    pub speech: Speech,
+}
+
+/// What application bytes say about their sender.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub struct Speech {
+    /// A request was seen: ClientHello, HTTP request line.
+    pub request: bool,
+    /// A response was seen: ServerHello, HTTP status line, server banner.
+    pub response: bool,
+}
+
+/// One conversation: a TCP connection, an SCTP association, a UDP 5-tuple.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Flow {
+    /// The transport protocol.
+    pub protocol: Protocol,
+    /// Who opened it.
+    pub opening: Opening,
+    /// How it went.
+    pub outcome: Outcome,
+    /// The first packet, at whichever capture point was first.
+    pub first: Timestamp,
+    /// The last packet.
+    pub last: Timestamp,
+    /// Microseconds from SYN to SYN-ACK (INIT to INIT ACK) at the capture point nearest to the client.
+    pub latency: Option<u32>,
+    /// UDP: datagrams the client sent, copies at several capture points included. 0 for other protocols.
+    pub datagrams: u32,
+    /// UDP: a DNS message was read.
+    pub dns: bool,
+}

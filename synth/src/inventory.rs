@@ -1,0 +1,179 @@
+//! Who held which address when, and who stands behind which Service.
+
+mod build;
+mod service;
+mod workload;
+
+use std::collections::{BTreeMap, HashMap};
+use std::net::IpAddr;
+
+use capture::Timestamp;
+use capture::time::SECOND;
+use ipnet::IpNet;
+
+use crate::endpoint::{Endpoint, Pod, Unresolved, Workload};
+use crate::label::{Labels, NAMESPACE_NAME};
+use crate::policy::Policy;
+
+pub use build::Options;
+pub use service::{Backend, Frontend, Service, ServicePort, TargetPort};
+pub use workload::WorkloadInfo;
+
+/// Index of a pod in [`Inventory::pods`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PodId(pub u32);
+
+/// Clocks of the cluster and of the capture may differ: where nobody held an address at the moment of a flow, a single
+/// holder this much earlier or later counts.
+const SLACK: i64 = 5 * SECOND;
+
+/// A pod held an address from `from` (inclusive) to `to` (exclusive).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Tenure {
+    from: Timestamp,
+    to: Timestamp,
+    pod: PodId,
+}
+
+/// What kind of address of a node it is; the nodes of a cluster have the same kinds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum NodeAddressKind {
+    /// `status.addresses`, a pod's `status.hostIPs`.
+    Status,
+    /// The first address of a podCIDR: the tunnel device of flannel and others.
+    Tunnel,
+    /// The second address of a podCIDR: the bridge to the pods.
+    Gateway,
+    /// An annotation of the network plugin.
+    Plugin,
+}
+
+/// A node.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Node {
+    /// Its addresses, both families.
+    pub addresses: BTreeMap<IpAddr, NodeAddressKind>,
+    /// `metadata.labels`.
+    pub labels: Labels,
+}
+
+/// The cluster's objects, resolved: pure data, made once from everything that was read.
+#[derive(Debug, Clone, Default)]
+pub struct Inventory {
+    /// All pods, those that are over included, sorted by namespace and name.
+    pub pods: Vec<Pod>,
+    /// Labels of each namespace, its name label included.
+    pub namespaces: BTreeMap<String, Labels>,
+    /// The nodes by name.
+    pub nodes: BTreeMap<String, Node>,
+    /// The workloads with their pods and selectors.
+    pub workloads: BTreeMap<Workload, WorkloadInfo>,
+    /// The Services, sorted by namespace and name.
+    pub services: Vec<Service>,
+    /// The NetworkPolicies, sorted by namespace and name.
+    pub policies: Vec<Policy>,
+    /// Ranges in which pods have their addresses.
+    pub pod_ranges: Vec<IpNet>,
+    /// Findings about the cluster input itself, in words.
+    pub warnings: Vec<String>,
+    started: Vec<Timestamp>,
+    tenures: HashMap<IpAddr, Vec<Tenure>>,
+    node_of: HashMap<IpAddr, String>,
+    frontends: HashMap<(IpAddr, capture::Protocol, u16), Frontend>,
+}
+
+/// Who an address belongs to at one moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Holder<'a> {
+    /// A pod with an address of its own.
+    Pod(PodId),
+    /// A node, or a pod on its network.
+    Node(&'a str),
+    /// Nobody of the cluster.
+    External,
+    /// A pod, but it is not known which.
+    Unresolved(Unresolved),
+}
+
+impl Inventory {
+    /// Whether there is no cluster input at all.
+    pub fn is_empty(&self) -> bool {
+        self.pods.is_empty() && self.nodes.is_empty() && self.services.is_empty() && self.workloads.is_empty()
+    }
+
+    /// The pod of an index.
+    pub fn pod(&self, id: PodId) -> &Pod {
+        &self.pods[id.0 as usize]
+    }
+
+    /// All pods with their indices.
+    pub fn pod_ids(&self) -> impl Iterator<Item = (PodId, &Pod)> {
+        self.pods.iter().enumerate().map(|(index, pod)| (PodId(index as u32), pod))
+    }
+
+    /// Who holds `ip` at `time`.
+    pub fn holder(&self, ip: IpAddr, time: Timestamp) -> Holder<'_> {
+        if let Some(tenures) = self.tenures.get(&ip) {
+            let near = |slack: i64| {
+                let mut found = tenures
+                    .iter()
+                    .filter(move |tenure| tenure.from.plus(-slack) <= time && time < tenure.to.plus(slack))
+                    .map(|tenure| tenure.pod);
+                (found.next(), found.next())
+            };
+            match near(0) {
+                (Some(_), Some(_)) => return Holder::Unresolved(Unresolved::TwoHolders),
+                (Some(pod), None) => return Holder::Pod(pod),
+                (None, _) => {}
+            }
+            if let (Some(pod), None) = near(SLACK) {
+                return Holder::Pod(pod);
+            }
+        }
+        if let Some(node) = self.node_of.get(&ip) {
+            return Holder::Node(node);
+        }
+        if self.in_pod_range(ip) { Holder::Unresolved(Unresolved::NoHolder) } else { Holder::External }
+    }
+
+    /// [`Inventory::holder`] as an endpoint.
+    pub fn endpoint(&self, ip: IpAddr, time: Timestamp) -> Endpoint {
+        match self.holder(ip, time) {
+            Holder::Pod(pod) => Endpoint::Workload(self.pod(pod).workload.clone()),
+            Holder::Node(name) => Endpoint::Node(name.to_string()),
+            Holder::External => Endpoint::External(ip),
+            Holder::Unresolved(reason) => Endpoint::Unresolved { ip, reason },
+        }
+    }
+
+    /// Whether pods have their addresses in a range that holds `ip`.
+    pub fn in_pod_range(&self, ip: IpAddr) -> bool {
+        self.pod_ranges.iter().any(|range| range.contains(&ip))
+    }
+
+    /// Whether the pod existed at `time`, give or take the slack of clocks.
+    fn alive(&self, id: PodId, time: Timestamp) -> bool {
+        self.pod(id).addresses.iter().any(|ip| {
+            self.tenures.get(ip).into_iter().flatten().any(|tenure| {
+                tenure.pod == id && tenure.from.plus(-SLACK) <= time && time < tenure.to.plus(SLACK)
+            })
+        })
+    }
+
+    /// Moments at which addresses change hands, for addresses that ever do.
+    pub fn turnovers(&self) -> capture::track::Turnovers {
+        let changing = self.tenures.iter().filter(|(_, tenures)| tenures.len() > 1);
+        changing.map(|(ip, tenures)| (*ip, tenures.iter().skip(1).map(|tenure| tenure.from).collect())).collect()
+    }
+
+    /// The labels of a namespace; of one that is known by name only, the label that every namespace has.
+    pub fn namespace_labels(&self, name: &str) -> Labels {
+        self.namespaces
+            .get(name)
+            .cloned()
+            .unwrap_or_else(|| Labels::from([(NAMESPACE_NAME.to_string(), name.to_string())]))
+    }
+}
+
+#[cfg(test)]
+mod tests;

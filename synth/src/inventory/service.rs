@@ -1,0 +1,177 @@
+//! Services: which addresses and ports lead to which pods.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+use capture::{Protocol, Timestamp};
+
+use super::{Holder, Inventory, PodId};
+use crate::label::Selector;
+
+/// A Service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Service {
+    /// `metadata.namespace`.
+    pub namespace: String,
+    /// `metadata.name`.
+    pub name: String,
+    /// `spec.selector`; `None` where the endpoints are written by somebody else.
+    pub selector: Option<Selector>,
+    /// `spec.ports`.
+    pub ports: Vec<ServicePort>,
+    /// Whether the world outside reaches it: type NodePort or LoadBalancer, or with externalIPs.
+    pub public: bool,
+    /// `spec.externalTrafficPolicy` is not `Local`: the source of outside traffic may become a node's address.
+    pub hides_source: bool,
+    /// Its cluster addresses; none for a headless Service.
+    pub cluster_ips: Vec<IpAddr>,
+    /// Endpoints of its EndpointSlices (or Endpoints): address, port name, protocol, port, and whether it is serving.
+    pub(super) endpoints: BTreeSet<SliceEntry>,
+}
+
+/// One address and port of an EndpointSlice.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct SliceEntry {
+    pub(super) ip: IpAddr,
+    pub(super) port_name: String,
+    pub(super) protocol: Protocol,
+    /// `None` for all ports.
+    pub(super) port: Option<u16>,
+    pub(super) serving: bool,
+}
+
+/// One port of a Service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServicePort {
+    /// `name`, empty where absent.
+    pub name: String,
+    /// `protocol`.
+    pub protocol: Protocol,
+    /// `port`.
+    pub port: u16,
+    /// `targetPort`.
+    pub target: TargetPort,
+    /// `nodePort`.
+    pub node_port: Option<u16>,
+}
+
+/// `targetPort`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TargetPort {
+    /// A number, or absent: the Service's own port.
+    Number(u16),
+    /// The name of a container port.
+    Named(String),
+}
+
+/// What a dialled address and port belong to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Frontend {
+    /// Index in [`Inventory::services`].
+    pub service: usize,
+    /// Index in [`Service::ports`].
+    pub port: usize,
+    /// Whether it is the nodePort of a node's address.
+    pub node_port: bool,
+}
+
+/// An address and port behind a Service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Backend {
+    /// The address.
+    pub ip: IpAddr,
+    /// The port after translation.
+    pub port: u16,
+    /// The pod, where it is one.
+    pub pod: Option<PodId>,
+}
+
+impl Inventory {
+    /// The Service behind a dialled address and port.
+    pub fn frontend(&self, ip: IpAddr, protocol: Protocol, port: u16) -> Option<Frontend> {
+        self.frontends.get(&(ip, protocol, port)).copied()
+    }
+
+    /// `namespace/name:port` of a frontend.
+    pub fn frontend_name(&self, frontend: Frontend) -> String {
+        let service = &self.services[frontend.service];
+        format!("{}/{}:{}", service.namespace, service.name, service.ports[frontend.port].port)
+    }
+
+    /// The addresses and ports that a connection to `frontend` could have been sent to at `time`, of the family of
+    /// `ip4`. Pods that are alive today have to be serving endpoints; of the past only the selector is known.
+    pub fn backends(&self, frontend: Frontend, ip4: bool, time: Timestamp) -> Vec<Backend> {
+        let service = &self.services[frontend.service];
+        let port = &service.ports[frontend.port];
+        let mut found = BTreeSet::new();
+        if let Some(selector) = &service.selector {
+            for (id, pod) in self.pod_ids() {
+                if pod.namespace != service.namespace
+                    || !selector.matches(&pod.labels)
+                    || !(pod.host_network && !pod.finished || self.alive(id, time))
+                {
+                    continue;
+                }
+                let Some(number) = target_on(pod, port) else { continue };
+                for ip in pod.addresses.iter().filter(|ip| ip.is_ipv4() == ip4) {
+                    let known = service.endpoints.iter().filter(|entry| entry.ip == *ip);
+                    let serving = service.endpoints.is_empty() || known.clone().any(|entry| entry.serving);
+                    if serving || pod.finished {
+                        found.insert(Backend { ip: *ip, port: number, pod: (!pod.host_network).then_some(id) });
+                    }
+                }
+            }
+        }
+        if found.is_empty() {
+            for entry in service.endpoints.iter().filter(|entry| {
+                entry.serving
+                    && entry.protocol == port.protocol
+                    && entry.port_name == port.name
+                    && entry.ip.is_ipv4() == ip4
+            }) {
+                let pod = match self.holder(entry.ip, time) {
+                    Holder::Pod(pod) => Some(pod),
+                    _ => None,
+                };
+                let number = entry.port.unwrap_or(port.port);
+                found.insert(Backend { ip: entry.ip, port: number, pod });
+            }
+        }
+        found.into_iter().collect()
+    }
+
+    /// Services whose backend at `port` the pod is, with the Service's own port.
+    pub fn services_of(&self, id: PodId, protocol: Protocol, port: u16) -> impl Iterator<Item = (&Service, &ServicePort)> {
+        let pod = self.pod(id);
+        self.services
+            .iter()
+            .filter(move |service| {
+                service.namespace == pod.namespace
+                    && service.selector.as_ref().is_some_and(|selector| selector.matches(&pod.labels))
+            })
+            .flat_map(|service| service.ports.iter().map(move |entry| (service, entry)))
+            .filter(move |(_, entry)| entry.protocol == protocol && target_on(pod, entry) == Some(port))
+    }
+
+    /// Endpoints of `default/kubernetes`: the API servers.
+    pub fn api_servers(&self) -> BTreeMap<IpAddr, u16> {
+        self.services
+            .iter()
+            .filter(|service| service.namespace == "default" && service.name == "kubernetes")
+            .flat_map(|service| &service.endpoints)
+            .filter_map(|entry| Some((entry.ip, entry.port?)))
+            .collect()
+    }
+}
+
+/// The number of a Service's target port on one pod; named ports are looked up there.
+fn target_on(pod: &crate::endpoint::Pod, port: &ServicePort) -> Option<u16> {
+    match &port.target {
+        TargetPort::Number(number) => Some(*number),
+        TargetPort::Named(name) => pod
+            .ports
+            .iter()
+            .find(|declared| declared.name.as_deref() == Some(name) && declared.protocol == port.protocol)
+            .map(|declared| declared.number),
+    }
+}

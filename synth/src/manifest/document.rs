@@ -1,0 +1,236 @@
+//! Cuts a file into objects before anything is parsed, so that one broken document costs nothing but itself.
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+/// The text of one object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Document<'a> {
+    /// Its text. An item of a block List starts with its dash, which makes it a YAML sequence of one.
+    pub text: &'a str,
+    /// 1-based line of the text's first line in its file.
+    pub line: u32,
+    /// How it is written.
+    pub form: Form,
+}
+
+/// How an object is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// A JSON object.
+    Json,
+    /// A YAML document.
+    Yaml,
+    /// One `- ` item of a YAML List, its dash indented by this many columns.
+    YamlItem(usize),
+}
+
+/// A document that could not even be cut out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unreadable {
+    /// 1-based line.
+    pub line: u32,
+    /// What is wrong, in words.
+    pub message: String,
+}
+
+/// The objects of a file: JSON (one or several values, Lists opened) or YAML (documents, block Lists opened).
+pub fn split(text: &str) -> (Vec<Document<'_>>, Vec<Unreadable>) {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    if text.trim_start().starts_with(['{', '[']) { split_json(text) } else { (split_yaml(text), Vec::new()) }
+}
+
+#[derive(Deserialize)]
+struct JsonHead<'a> {
+    #[serde(borrow, default)]
+    items: Option<Vec<&'a RawValue>>,
+}
+
+fn split_json(text: &str) -> (Vec<Document<'_>>, Vec<Unreadable>) {
+    let mut documents = Vec::new();
+    let mut unreadable = Vec::new();
+    let mut lines = Lines { text, offset: 0, line: 1 };
+    let mut values = serde_json::Deserializer::from_str(text).into_iter::<JsonHead>();
+    let mut start = 0;
+    while let Some(head) = values.next() {
+        match head {
+            Ok(JsonHead { items: Some(items) }) => documents.extend(items.into_iter().map(|item| {
+                let offset = item.get().as_ptr() as usize - text.as_ptr() as usize;
+                Document { text: item.get(), line: lines.at(offset), form: Form::Json }
+            })),
+            Ok(JsonHead { items: None }) => {
+                let end = values.byte_offset();
+                let value = text[start..end].trim_start();
+                let offset = end - value.len();
+                documents.push(Document { text: value, line: lines.at(offset), form: Form::Json });
+            }
+            Err(error) => {
+                // The text of serde_json ends in its own line and column.
+                let full = error.to_string();
+                let message = full.rsplit_once(" at line ").map_or(full.as_str(), |(message, _)| message);
+                unreadable.push(Unreadable { line: error.line() as u32, message: format!("not JSON: {message}") });
+                break;
+            }
+        }
+        start = values.byte_offset();
+    }
+    (documents, unreadable)
+}
+
+/// Turns ascending byte offsets into line numbers.
+struct Lines<'a> {
+    text: &'a str,
+    offset: usize,
+    line: u32,
+}
+
+impl Lines<'_> {
+    fn at(&mut self, offset: usize) -> u32 {
+        self.line += self.text.as_bytes()[self.offset..offset].iter().filter(|byte| **byte == b'\n').count() as u32;
+        self.offset = offset;
+        self.line
+    }
+}
+
+fn split_yaml(text: &str) -> Vec<Document<'_>> {
+    let mut documents = Vec::new();
+    let (mut start, mut first_line) = (0, 1);
+    let (mut offset, mut line) = (0, 0);
+    for content in text.split_inclusive('\n') {
+        line += 1;
+        // YAML 1.2 §9.1.2: `---` and `...` in the first column mark documents even inside scalars.
+        let marker = ["---", "..."].into_iter().find(|marker| {
+            content.strip_prefix(marker).is_some_and(|rest| rest.is_empty() || rest.starts_with([' ', '\t', '\r', '\n']))
+        });
+        if let Some(marker) = marker {
+            push_yaml(&mut documents, &text[start..offset], first_line);
+            start = offset + marker.len();
+            first_line = line;
+        }
+        offset += content.len();
+    }
+    push_yaml(&mut documents, &text[start..], first_line);
+    documents
+}
+
+fn push_yaml<'a>(documents: &mut Vec<Document<'a>>, text: &'a str, line: u32) {
+    let blank = |line: &str| line.trim().is_empty() || line.trim_start().starts_with(['#', '%']);
+    if text.lines().all(blank) {
+        return;
+    }
+    match list_items(text, line) {
+        Some(items) => documents.extend(items),
+        None => documents.push(Document { text, line, form: Form::Yaml }),
+    }
+}
+
+/// The items of a `kind: List` in block style, as kubectl prints it. `None` where the document is no such List; one in
+/// another style is read whole.
+fn list_items(text: &str, first_line: u32) -> Option<Vec<Document<'_>>> {
+    let is_list = |line: &str| {
+        line.strip_prefix("kind:").is_some_and(|kind| kind.trim().trim_matches(['"', '\'']).ends_with("List"))
+    };
+    if !text.lines().any(is_list) || has_anchors(text) {
+        return None;
+    }
+    let mut items = Vec::new();
+    let mut open: Option<(usize, u32)> = None;
+    let mut indent = None;
+    let mut inside = false;
+    let mut offset = 0;
+    for (number, content) in text.split_inclusive('\n').enumerate() {
+        let line = first_line + number as u32;
+        let trimmed = content.trim_start_matches(' ');
+        let column = content.len() - trimmed.len();
+        let blank = trimmed.trim_end().is_empty() || trimmed.starts_with('#');
+        if !inside {
+            inside = content.trim_end() == "items:";
+        } else if !blank {
+            let dash = trimmed == "-" || trimmed.starts_with("- ") || trimmed.starts_with("-\n");
+            let expected = *indent.get_or_insert(column);
+            if column <= expected {
+                if let Some((start, line)) = open.take() {
+                    items.push(Document { text: &text[start..offset], line, form: Form::YamlItem(expected) });
+                }
+                if column == expected && dash {
+                    open = Some((offset, line));
+                } else {
+                    inside = false;
+                }
+            }
+        }
+        offset += content.len();
+    }
+    if let (Some((start, line)), Some(indent)) = (open, indent) {
+        items.push(Document { text: &text[start..], line, form: Form::YamlItem(indent) });
+    }
+    (!items.is_empty()).then_some(items)
+}
+
+/// Whether aliases could reach from one item into another.
+fn has_anchors(text: &str) -> bool {
+    [": &", "- &"].iter().any(|mark| {
+        text.match_indices(mark).any(|(at, _)| text[at + 3..].starts_with(|first: char| first.is_ascii_alphanumeric()))
+    })
+}
+
+/// The `kind` of a document, where it can be read off without parsing.
+pub fn kind<'a>(document: &Document<'a>) -> Option<&'a str> {
+    let indent = match document.form {
+        Form::Json => return None,
+        Form::Yaml => 0,
+        Form::YamlItem(indent) => indent + 2,
+    };
+    document.text.lines().find_map(|line| {
+        let body = line.get(indent..)?;
+        let before = &line[..indent];
+        if before.bytes().any(|byte| byte != b' ' && byte != b'-') {
+            return None;
+        }
+        let value = body.strip_prefix("kind:")?.trim();
+        let value = value.split(" #").next().unwrap_or(value).trim().trim_matches(['"', '\'']);
+        (!value.is_empty()).then_some(value)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cut(text: &str) -> Vec<(&str, u32, Option<&str>)> {
+        let (documents, unreadable) = split(text);
+        assert_eq!(unreadable, []);
+        documents.iter().map(|document| (document.text, document.line, kind(document))).collect()
+    }
+
+    #[test]
+    fn yaml_documents() {
+        let text = "# a comment\n---\nkind: Pod\n---\n\n--- # next\nkind: \"Node\"\n...\n";
+        assert_eq!(cut(text), [("\nkind: Pod\n", 2, Some("Pod")), (" # next\nkind: \"Node\"\n", 6, Some("Node"))]);
+        assert_eq!(cut("kind: A\ndata: |\n  ---\n  x\n").len(), 1, "an indented marker is text");
+    }
+
+    #[test]
+    fn yaml_lists() {
+        for (list, what) in [
+            ("apiVersion: v1\nitems:\n- apiVersion: v1\n  kind: Pod\n- kind: Node\nkind: List\n", "dashes in column 0"),
+            ("kind: PodList\nitems:\n  # odd\n  - apiVersion: v1\n    kind: Pod\n\n  - kind: Node\n", "indented dashes"),
+        ] {
+            let kinds: Vec<_> = cut(list).into_iter().map(|(_, line, kind)| (line, kind)).collect();
+            let first = list.lines().position(|line| line.contains("- api")).unwrap() as u32 + 1;
+            let second = list.lines().position(|line| line.contains("- kind")).unwrap() as u32 + 1;
+            assert_eq!(kinds, [(first, Some("Pod")), (second, Some("Node"))], "{what}");
+        }
+        assert_eq!(cut("kind: List\nitems: []\n").len(), 1);
+        assert_eq!(cut("kind: List\nitems:\n- &a\n  kind: Pod\n- *a\n").len(), 1, "aliases need the whole document");
+    }
+
+    #[test]
+    fn json_values() {
+        let text = "{\"kind\": \"List\",\n \"items\": [\n  {\"kind\": \"Pod\"},\n  {\"kind\": \"Node\"}]}\n{\"kind\": \"Pod\"}";
+        let lines: Vec<_> = cut(text).into_iter().map(|(text, line, _)| (text.contains("Node"), line)).collect();
+        assert_eq!(lines, [(false, 3), (true, 4), (false, 5)]);
+        let (documents, unreadable) = split("{\"kind\": \"Pod\"}\n{\"kind\": oops}");
+        assert_eq!((documents.len(), unreadable.len(), unreadable[0].line), (1, 1, 2));
+    }
+}
