@@ -3,3 +3,5 @@ pub mod protocol;
 pub use protocol::Protocol;
 pub mod time;
 pub use time::Timestamp;
+pub mod frame;
+pub use frame::{Frame, LinkType};
