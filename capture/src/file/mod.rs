@@ -5,10 +5,13 @@
 //!
 //! libpcap is not used here: it refuses pcapng files whose interfaces differ in link type or snap length, and gzip.
 
+mod clock;
 mod fault;
 mod input;
+mod options;
 mod order;
 mod pcap;
+mod pcapng;
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -17,6 +20,7 @@ use std::path::Path;
 pub use self::fault::{Damage, Fault, FileError};
 use self::input::Input;
 use self::pcap::Pcap;
+use self::pcapng::Pcapng;
 use crate::{Frame, LinkType, Timestamp};
 
 /// The longest record believed, in bytes. libpcap's largest snap length is 256 KiB, or 128 MiB for D-Bus and USB, which
@@ -71,6 +75,7 @@ pub struct CaptureFile {
 
 enum Format {
     Pcap(Pcap),
+    Pcapng(Pcapng),
 }
 
 /// What a format knows of a frame; its bytes stay in the input.
@@ -154,6 +159,7 @@ impl CaptureFile {
         }
         let step = match &mut self.format {
             Format::Pcap(pcap) => pcap.next(&mut self.input),
+            Format::Pcapng(pcapng) => pcapng.next(&mut self.input),
         };
         match step {
             Ok(Some(record)) => {
@@ -209,6 +215,7 @@ impl CaptureFile {
     pub fn statistics(&self) -> FileStatistics {
         let interfaces = match &self.format {
             Format::Pcap(pcap) => vec![Interface::new(None, pcap.link())],
+            Format::Pcapng(pcapng) => pcapng.interfaces().to_vec(),
         };
         FileStatistics {
             frames: self.frames,
@@ -220,6 +227,9 @@ impl CaptureFile {
 impl Format {
     /// Reads the header of the format that begins with `magic`.
     fn detect(magic: [u8; 4], input: &mut Input) -> Result<Option<Format>, Stop> {
-        Ok(Pcap::open(magic, input)?.map(Format::Pcap))
+        if let Some(pcap) = Pcap::open(magic, input)? {
+            return Ok(Some(Format::Pcap(pcap)));
+        }
+        Ok(Pcapng::open(magic, input)?.map(Format::Pcapng))
     }
 }
