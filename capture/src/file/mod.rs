@@ -12,6 +12,8 @@ mod options;
 mod order;
 mod pcap;
 mod pcapng;
+#[cfg(test)]
+mod tests;
 
 use std::fs::File;
 use std::io::{self, Read};
