@@ -20,7 +20,7 @@ pub mod protocol;
 pub mod time;
 pub mod track;
 
-pub use file::CaptureFile;
+pub use file::{CaptureFile, Damage, FileError};
 pub use flow::{Flow, Opening, Outcome, Proof, Side, Socket};
 pub use frame::{Frame, LinkType};
 pub use names::Names;

@@ -105,18 +105,24 @@ pub fn dns_over_tcp(segment: &[u8]) -> Option<Dns> {
 /// and a snap length cuts it anywhere: what lies before the cut still counts.
 pub fn server_name(segment: &[u8]) -> Option<String> {
     // RFC 8446 §5.1: handshake record, legacy version 3.x; §4: ClientHello is handshake type 1.
-    let [22, 3, _, _, _, 1, _, _, _, hello @ ..] = segment else { return None };
+    let [22, 3, _, _, _, 1, _, _, _, hello @ ..] = segment else {
+        return None;
+    };
     // §4.1.2: version (2) and random (32), then session id, cipher suites, compression methods, extensions.
     let rest = skip_vector8(hello.get(34..)?)?;
     let rest = skip_vector16(rest)?;
     let rest = skip_vector8(rest)?;
     let mut extensions = rest.get(2..)?;
     loop {
-        let [kind_high, kind_low, length_high, length_low, body @ ..] = extensions else { return None };
+        let [kind_high, kind_low, length_high, length_low, body @ ..] = extensions else {
+            return None;
+        };
         let length = usize::from(u16::from_be_bytes([*length_high, *length_low]));
         if (*kind_high, *kind_low) == (0, 0) {
             // RFC 6066 §3: list length (2), name type host_name (0), name length (2), name.
-            let [_, _, 0, high, low, name @ ..] = body else { return None };
+            let [_, _, 0, high, low, name @ ..] = body else {
+                return None;
+            };
             let name = name.get(..usize::from(u16::from_be_bytes([*high, *low])))?;
             let name = std::str::from_utf8(name).ok()?;
             return is_host_name(name).then(|| name.to_ascii_lowercase());
@@ -193,7 +199,11 @@ mod tests {
         for (answers, expected, what) in [
             (vec![(asked, a(1)), (asked, a(2))], vec![ip(1), ip(2)], "two addresses"),
             (vec![(asked, cname("cdn.net")), ("cdn.net", a(3))], vec![ip(3)], "a chain"),
-            (vec![("cdn.net", a(3)), ("x.cdn.org", cname("cdn.net")), (asked, cname("x.cdn.org"))], vec![ip(3)], "back to front"),
+            (
+                vec![("cdn.net", a(3)), ("x.cdn.org", cname("cdn.net")), (asked, cname("x.cdn.org"))],
+                vec![ip(3)],
+                "back to front",
+            ),
             (vec![(asked, cname("b.net")), ("b.net", cname("Api.Example.com"))], vec![], "a loop ends"),
             (vec![("elsewhere.org", a(4))], vec![], "an answer nobody asked for"),
         ] {

@@ -290,7 +290,9 @@ fn ipv6(data: &[u8]) -> Result<Ip<'_>, Skipped> {
                 }
                 8
             }
-            _ => return Ok(Ip { protocol, source, destination, body }),
+            _ => {
+                return Ok(Ip { protocol, source, destination, body });
+            }
         };
         protocol = byte(body, 0, Layer::Ip)?;
         body = tail(body, length, Layer::Ip)?;

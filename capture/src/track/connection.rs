@@ -11,7 +11,7 @@ use super::{HIGH, LOW, Pair};
 use crate::flow::{Flow, Opening, Outcome, Proof, Side, Socket, Speech};
 use crate::packet::{Chunk, Sctp, Tcp, flag};
 use crate::protocol::Protocol;
-use crate::time::Timestamp;
+use crate::time::{SECOND, Timestamp};
 
 /// Clock samples kept for the measurement of skew.
 const MAX_CLOCK_SAMPLES: usize = 100_000;
@@ -72,13 +72,56 @@ impl Connection {
     }
 }
 
-/// Packets of a pair that belong to no connection whose opening was seen.
-#[derive(Debug)]
-struct Orphan {
+/// Packets of a pair between whose opening and themselves nothing was seen.
+#[derive(Debug, Clone, Copy)]
+struct Burst {
     first: Timestamp,
     last: Timestamp,
     spoke: [bool; 2],
     speech: [Speech; 2],
+}
+
+impl Burst {
+    fn join(&mut self, other: &Burst) {
+        self.first = self.first.min(other.first);
+        self.last = self.last.max(other.last);
+        for side in [LOW, HIGH] {
+            self.spoke[side] |= other.spoke[side];
+            self.speech[side].request |= other.speech[side].request;
+            self.speech[side].response |= other.speech[side].response;
+        }
+    }
+}
+
+/// Packets of a pair that belong to no connection whose opening was seen. Those of the last seconds are kept apart:
+/// they may have overtaken the SYN of a connection that uses the pair again.
+#[derive(Debug)]
+struct Orphan {
+    settled: Option<Burst>,
+    recent: Burst,
+}
+
+/// Packets this far apart, in nanoseconds, have not overtaken each other.
+const SETTLED: i64 = 4 * SECOND;
+
+impl Orphan {
+    fn add(&mut self, burst: Burst) {
+        if burst.first > self.recent.last.plus(SETTLED) {
+            let done = std::mem::replace(&mut self.recent, burst);
+            self.settle(done);
+        } else if burst.last.plus(SETTLED) < self.recent.first {
+            self.settle(burst);
+        } else {
+            self.recent.join(&burst);
+        }
+    }
+
+    fn settle(&mut self, burst: Burst) {
+        match &mut self.settled {
+            Some(settled) => settled.join(&burst),
+            None => self.settled = Some(burst),
+        }
+    }
 }
 
 /// A reset or ICMP error that came before the opening it answers.
@@ -108,15 +151,7 @@ pub(super) struct Connections {
 }
 
 impl Connections {
-    pub(super) fn tcp(
-        &mut self,
-        source: u16,
-        time: Timestamp,
-        pair: Pair,
-        side: usize,
-        tcp: &Tcp<'_>,
-        speech: Speech,
-    ) {
+    pub(super) fn tcp(&mut self, source: u16, time: Timestamp, pair: Pair, side: usize, tcp: &Tcp<'_>, speech: Speech) {
         let (sender, receiver) = ends(&pair, side);
         let key = |client, identity| Key { protocol: Protocol::Tcp, client, identity };
         match tcp.flags & (flag::SYN | flag::ACK | flag::RST) {
@@ -240,7 +275,8 @@ impl Connections {
                 }
             }
             if let Some(orphan) = &mut state.orphan {
-                orphan.last = orphan.last.max(time);
+                let silent = Burst { first: time, last: time, spoke: [false; 2], speech: [Speech::default(); 2] };
+                orphan.add(silent);
             }
         }
     }
@@ -252,22 +288,23 @@ impl Connections {
             connection.spoke(ends(&pair, side).0);
             return;
         }
+        let mut burst = Burst { first: time, last: time, spoke: [false; 2], speech: [Speech::default(); 2] };
+        burst.spoke[side] = true;
+        burst.speech[side] = speech;
         let state = self.pairs.entry(pair).or_default();
-        let orphan = state.orphan.get_or_insert_with(|| {
-            Box::new(Orphan { first: time, last: time, spoke: [false; 2], speech: [Speech::default(); 2] })
-        });
-        orphan.first = orphan.first.min(time);
-        orphan.last = orphan.last.max(time);
-        orphan.spoke[side] = true;
-        orphan.speech[side].request |= speech.request;
-        orphan.speech[side].response |= speech.response;
+        match &mut state.orphan {
+            Some(orphan) => orphan.add(burst),
+            None => state.orphan = Some(Box::new(Orphan { settled: None, recent: burst })),
+        }
     }
 
     /// The connection of a pair that was opened last before `time`.
     fn latest(&self, pair: &Pair, time: Timestamp) -> Option<usize> {
-        let state = self.pairs.get(pair)?;
-        state
-            .connections
+        self.opened_before(&self.pairs.get(pair)?.connections, time)
+    }
+
+    fn opened_before(&self, connections: &[u32], time: Timestamp) -> Option<usize> {
+        connections
             .iter()
             .map(|index| *index as usize)
             .filter(|index| self.connections[*index].first <= time)
@@ -288,28 +325,24 @@ impl Connections {
                     if reset.by_client { connection.probing = true } else { connection.refused = true }
                 }
             }
-            match state.orphan {
-                Some(orphan) => {
-                    // Packets that overtook their SYN belong to the connection it opened.
-                    let owner = state
-                        .connections
-                        .iter()
-                        .map(|index| *index as usize)
-                        .filter(|index| self.connections[*index].first <= orphan.first)
-                        .max_by_key(|index| (self.connections[*index].first, self.connections[*index].key));
-                    match owner {
-                        Some(index) => {
-                            let connection = &mut self.connections[index];
-                            connection.touch(orphan.last);
-                            for side in [LOW, HIGH].into_iter().filter(|side| orphan.spoke[*side]) {
-                                connection.spoke(ends(&pair, side).0);
-                            }
-                        }
-                        None => flows.push(unseen(&pair, &orphan)),
+            remnants += u64::from(state.reset_only && state.orphan.is_none() && state.connections.is_empty());
+            let Some(orphan) = state.orphan else { continue };
+            let mut before = orphan.settled;
+            // Packets that overtook their SYN belong to the connection it opened.
+            match self.opened_before(&state.connections, orphan.recent.first) {
+                Some(index) => {
+                    let connection = &mut self.connections[index];
+                    connection.touch(orphan.recent.last);
+                    for side in [LOW, HIGH].into_iter().filter(|side| orphan.recent.spoke[*side]) {
+                        connection.spoke(ends(&pair, side).0);
                     }
                 }
-                None => remnants += u64::from(state.reset_only && state.connections.is_empty()),
+                None => match &mut before {
+                    Some(before) => before.join(&orphan.recent),
+                    None => before = Some(orphan.recent),
+                },
             }
+            flows.extend(before.map(|burst| unseen(&pair, &burst)));
         }
         let skew = skew(self.clocks);
         flows.extend(self.connections.into_iter().map(seen));
@@ -322,14 +355,14 @@ fn ends(pair: &Pair, side: usize) -> (Socket, Socket) {
     if side == LOW { (pair.low, pair.high) } else { (pair.high, pair.low) }
 }
 
-fn unseen(pair: &Pair, orphan: &Orphan) -> Flow {
-    let side = |socket, side: usize| Side { socket, speech: orphan.speech[side] };
+fn unseen(pair: &Pair, burst: &Burst) -> Flow {
+    let side = |socket, side: usize| Side { socket, speech: burst.speech[side] };
     Flow {
         protocol: pair.protocol,
         opening: Opening::Unseen { sides: [side(pair.low, LOW), side(pair.high, HIGH)] },
         outcome: Outcome::Established,
-        first: orphan.first,
-        last: orphan.last,
+        first: burst.first,
+        last: burst.last,
         latency: None,
         datagrams: 0,
         dns: false,

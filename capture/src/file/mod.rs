@@ -1,0 +1,230 @@
+//! Capture files: pcap and pcapng, plain or gzip, from a path or a pipe. One front end lends frame after frame out of
+//! one buffer.
+//!
+//! `bytes → input (decompressed, a window at a time) → pcap | pcapng (records) → CaptureFile (frames)`
+//!
+//! libpcap is not used here: it refuses pcapng files whose interfaces differ in link type or snap length, and gzip.
+
+mod clock;
+mod fault;
+mod input;
+mod options;
+mod order;
+mod pcap;
+mod pcapng;
+#[cfg(test)]
+mod tests;
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+
+pub use self::fault::{Damage, Fault, FileError};
+use self::input::Input;
+use self::pcap::Pcap;
+use self::pcapng::Pcapng;
+use crate::{Frame, LinkType, Timestamp};
+
+/// The longest record believed, in bytes. libpcap's largest snap length is 256 KiB, or 128 MiB for D-Bus and USB, which
+/// carry no networks; a length beyond is garbage.
+const LARGEST_RECORD: u32 = 64 * 1024 * 1024;
+
+/// What a file tells about itself, complete once all frames are read.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct FileStatistics {
+    /// Frames read, those of an unknown link type included.
+    pub frames: u64,
+    /// In file order; one for pcap.
+    pub interfaces: Vec<Interface>,
+}
+
+/// One interface of a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Interface {
+    /// What the capturing host called it; pcap has no place for it.
+    pub name: Option<String>,
+    /// What its frames begin with.
+    pub link: LinkType,
+    /// Packets that reached it during the capture, if the file says so.
+    pub received: Option<u64>,
+    /// Packets that it or the operating system lost during the capture, if the file says so.
+    pub dropped: Option<u64>,
+}
+
+impl Interface {
+    fn new(name: Option<String>, link: LinkType) -> Interface {
+        Interface { name, link, received: None, dropped: None }
+    }
+}
+
+/// A capture, read from its start to its end.
+///
+/// A file that is cut short or garbled is read as far as it goes: a capture of a process that was killed is as good as
+/// any up to there.
+pub struct CaptureFile {
+    name: String,
+    input: Input,
+    format: Format,
+    current: Option<Record>,
+    frames: u64,
+    ended: bool,
+    damage: Option<Damage>,
+}
+
+enum Format {
+    Pcap(Pcap),
+    Pcapng(Pcapng),
+}
+
+/// What a format knows of a frame; its bytes stay in the input.
+struct Record {
+    time: Timestamp,
+    link: LinkType,
+    interface: u32,
+    at: usize,
+    length: usize,
+    original_length: u32,
+}
+
+/// Why a format goes no further.
+enum Stop {
+    Fault(Fault),
+    Read(io::Error),
+}
+
+impl CaptureFile {
+    /// Opens the file at `path` and reads its header; `-` is standard input.
+    ///
+    /// # Errors
+    /// See [`FileError`]; a header without frames is none.
+    pub fn open(path: &Path) -> Result<CaptureFile, FileError> {
+        if path.as_os_str() == "-" {
+            return CaptureFile::from_reader("stdin".to_string(), Box::new(io::stdin()));
+        }
+        let name = path.display().to_string();
+        match File::open(path) {
+            Ok(file) => CaptureFile::from_reader(name, Box::new(file)),
+            Err(source) => Err(FileError::Open { name, source }),
+        }
+    }
+
+    /// Reads the header of the capture that `reader` yields; `name` is for the errors. The reader is asked for large
+    /// pieces and needs no buffer of its own.
+    ///
+    /// # Errors
+    /// As [`CaptureFile::open`].
+    pub fn from_reader(name: String, reader: Box<dyn Read + Send>) -> Result<CaptureFile, FileError> {
+        let stopped = |stop| match stop {
+            Stop::Fault(what) => FileError::Malformed { name: name.clone(), what },
+            Stop::Read(source) => FileError::Read { name: name.clone(), offset: 0, source },
+        };
+        let mut input = Input::new(reader).map_err(stopped)?;
+        let first = input.peek(4).map_err(stopped)?;
+        if first.is_empty() {
+            return Err(FileError::Empty { name });
+        }
+        let mut magic = [0; 4];
+        magic[..first.len()].copy_from_slice(first);
+        match Format::detect(magic, &mut input).map_err(stopped)? {
+            Some(format) => {
+                Ok(CaptureFile { name, input, format, current: None, frames: 0, ended: false, damage: None })
+            }
+            None => Err(FileError::NotACapture { name, magic }),
+        }
+    }
+
+    /// Goes to the next frame and tells its time, or `None` at the end: of the file, or of what of it can be read, see
+    /// [`CaptureFile::damage`].
+    ///
+    /// # Errors
+    /// [`FileError::Read`] only, and nothing but `None` after it.
+    #[inline]
+    pub fn advance(&mut self) -> Result<Option<Timestamp>, FileError> {
+        self.current = None;
+        if self.ended {
+            return Ok(None);
+        }
+        let step = match &mut self.format {
+            Format::Pcap(pcap) => pcap.next(&mut self.input),
+            Format::Pcapng(pcapng) => pcapng.next(&mut self.input),
+        };
+        match step {
+            Ok(Some(record)) => {
+                self.frames += 1;
+                let time = record.time;
+                self.current = Some(record);
+                Ok(Some(time))
+            }
+            Ok(None) => {
+                self.ended = true;
+                Ok(None)
+            }
+            Err(stop) => self.stop(stop).map(|()| None),
+        }
+    }
+
+    /// The frame that [`CaptureFile::advance`] went to.
+    #[inline]
+    pub fn current(&self) -> Option<Frame<'_>> {
+        self.current.as_ref().map(|record| Frame {
+            time: record.time,
+            link: record.link,
+            interface: record.interface,
+            data: self.input.consumed(record.at, record.length),
+            original_length: record.original_length,
+        })
+    }
+
+    /// [`CaptureFile::advance`] and [`CaptureFile::current`] in one.
+    ///
+    /// # Errors
+    /// As [`CaptureFile::advance`].
+    #[inline]
+    #[expect(clippy::should_implement_trait, reason = "an iterator cannot lend its items")]
+    pub fn next(&mut self) -> Result<Option<Frame<'_>>, FileError> {
+        self.advance()?;
+        Ok(self.current())
+    }
+
+    #[cold]
+    fn stop(&mut self, stop: Stop) -> Result<(), FileError> {
+        self.ended = true;
+        let offset = self.input.offset();
+        match stop {
+            Stop::Fault(what) => {
+                self.damage = Some(Damage { packet: self.frames + 1, offset, what });
+                Ok(())
+            }
+            Stop::Read(source) => Err(FileError::Read { name: self.name.clone(), offset, source }),
+        }
+    }
+
+    /// What made the reading end before the file did; `None` as long as nothing has.
+    pub fn damage(&self) -> Option<&Damage> {
+        self.damage.as_ref()
+    }
+
+    /// The path as it was given, or `stdin`.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What is known of the file so far.
+    pub fn statistics(&self) -> FileStatistics {
+        let interfaces = match &self.format {
+            Format::Pcap(pcap) => vec![Interface::new(None, pcap.link())],
+            Format::Pcapng(pcapng) => pcapng.interfaces().to_vec(),
+        };
+        FileStatistics { frames: self.frames, interfaces }
+    }
+}
+
+impl Format {
+    /// Reads the header of the format that begins with `magic`.
+    fn detect(magic: [u8; 4], input: &mut Input) -> Result<Option<Format>, Stop> {
+        if let Some(pcap) = Pcap::open(magic, input)? {
+            return Ok(Some(Format::Pcap(pcap)));
+        }
+        Ok(Pcapng::open(magic, input)?.map(Format::Pcapng))
+    }
+}

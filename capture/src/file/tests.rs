@@ -1,0 +1,513 @@
+use std::collections::BTreeMap;
+use std::io::{self, Cursor, Write};
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use proptest::prelude::*;
+
+use super::order::ByteOrder::{self, Big, Little};
+use super::*;
+
+/// A frame that outlives its file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Seen {
+    time: i64,
+    link: LinkType,
+    interface: u32,
+    data: Vec<u8>,
+    original_length: u32,
+}
+
+#[derive(Debug)]
+struct Outcome {
+    frames: Vec<Seen>,
+    damage: Option<Damage>,
+    statistics: FileStatistics,
+}
+
+fn seen(time: i64, link: LinkType, interface: u32, data: &[u8]) -> Seen {
+    Seen { time, link, interface, data: data.to_vec(), original_length: data.len() as u32 }
+}
+
+fn read_from(reader: Box<dyn Read + Send>) -> Result<Outcome, FileError> {
+    let mut file = CaptureFile::from_reader("test".to_string(), reader)?;
+    let mut frames = Vec::new();
+    while let Some(frame) = file.next()? {
+        let Frame { time: Timestamp(time), link, interface, data, original_length } = frame;
+        frames.push(Seen { time, link, interface, data: data.to_vec(), original_length });
+    }
+    assert!(matches!(file.next(), Ok(None)), "the end stays the end");
+    let statistics = file.statistics();
+    assert_eq!(statistics.frames, frames.len() as u64);
+    for frame in &frames {
+        assert_eq!(statistics.interfaces[frame.interface as usize].link, frame.link);
+    }
+    Ok(Outcome { frames, damage: file.damage().cloned(), statistics })
+}
+
+fn read(bytes: &[u8]) -> Result<Outcome, FileError> {
+    read_from(Box::new(Cursor::new(bytes.to_vec())))
+}
+
+/// A pipe whose writer is slow.
+struct Trickle(Cursor<Vec<u8>>, usize);
+
+impl Read for Trickle {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        let count = out.len().min(self.1);
+        self.0.read(&mut out[..count])
+    }
+}
+
+/// A disk that fails after its last byte.
+struct Failing(Cursor<Vec<u8>>);
+
+impl Read for Failing {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        match self.0.read(out)? {
+            0 => Err(io::Error::other("bad sector")),
+            count => Ok(count),
+        }
+    }
+}
+
+fn u16s(order: ByteOrder, numbers: &[u16]) -> Vec<u8> {
+    let bytes = |n: &u16| if order == Big { n.to_be_bytes() } else { n.to_le_bytes() };
+    numbers.iter().flat_map(bytes).collect()
+}
+
+fn u32s(order: ByteOrder, numbers: &[u32]) -> Vec<u8> {
+    let bytes = |n: &u32| if order == Big { n.to_be_bytes() } else { n.to_le_bytes() };
+    numbers.iter().flat_map(bytes).collect()
+}
+
+fn u64s(order: ByteOrder, number: u64) -> Vec<u8> {
+    if order == Big { number.to_be_bytes().to_vec() } else { number.to_le_bytes().to_vec() }
+}
+
+const MICRO: u32 = 0xa1b2_c3d4;
+const NANO: u32 = 0xa1b2_3c4d;
+const MODIFIED: u32 = 0xa1b2_cd34;
+
+fn pcap_header(order: ByteOrder, magic: u32, link: u32) -> Vec<u8> {
+    [u32s(order, &[magic]), u16s(order, &[2, 4]), u32s(order, &[0, 0, 65535, link])].concat()
+}
+
+fn pcap_record(order: ByteOrder, magic: u32, time: (u32, u32), data: &[u8]) -> Vec<u8> {
+    let length = data.len() as u32;
+    let more: &[u8] = if magic == MODIFIED { &[7; 8] } else { &[] };
+    [&u32s(order, &[time.0, time.1, length, length]), more, data].concat()
+}
+
+fn pcap(order: ByteOrder, magic: u32) -> Vec<u8> {
+    [
+        pcap_header(order, magic, 1),
+        pcap_record(order, magic, (3_000_000_000, 5), b"first frame"),
+        pcap_record(order, magic, (3_000_000_001, 999_999), b""),
+        pcap_record(order, magic, (1, 0), b"earlier"),
+    ]
+    .concat()
+}
+
+fn block(order: ByteOrder, kind: u32, body: &[u8]) -> Vec<u8> {
+    let padding = vec![0; body.len().next_multiple_of(4) - body.len()];
+    let length = (12 + body.len() + padding.len()) as u32;
+    [&u32s(order, &[kind, length]), body, &padding, &u32s(order, &[length])].concat()
+}
+
+fn section(order: ByteOrder) -> Vec<u8> {
+    let body = [u32s(order, &[0x1a2b_3c4d]), u16s(order, &[1, 0]), u64s(order, u64::MAX)].concat();
+    block(order, 0x0a0d_0d0a, &body)
+}
+
+fn option(order: ByteOrder, code: u16, value: &[u8]) -> Vec<u8> {
+    let padding = vec![0; value.len().next_multiple_of(4) - value.len()];
+    [&u16s(order, &[code, value.len() as u16]), value, &padding].concat()
+}
+
+fn interface(order: ByteOrder, link: u16, snap_length: u32, options: &[(u16, &[u8])]) -> Vec<u8> {
+    let mut body = [u16s(order, &[link, 0]), u32s(order, &[snap_length])].concat();
+    for (code, value) in options {
+        body.extend(option(order, *code, value));
+    }
+    block(order, 1, &body)
+}
+
+fn enhanced(order: ByteOrder, interface: u32, ticks: u64, data: &[u8]) -> Vec<u8> {
+    let (high, low, length) = ((ticks >> 32) as u32, ticks as u32, data.len() as u32);
+    let mut body = [&u32s(order, &[interface, high, low, length, length]), data].concat();
+    body.resize(body.len().next_multiple_of(4), 0);
+    body.extend(option(order, 1, b"a comment"));
+    block(order, 6, &body)
+}
+
+fn simple(order: ByteOrder, original_length: u32, data: &[u8]) -> Vec<u8> {
+    block(order, 3, &[&u32s(order, &[original_length]), data].concat())
+}
+
+fn packet(order: ByteOrder, interface: u16, ticks: u64, data: &[u8]) -> Vec<u8> {
+    let (high, low, length) = ((ticks >> 32) as u32, ticks as u32, data.len() as u32);
+    let head = [u16s(order, &[interface, 3]), u32s(order, &[high, low, length, length])].concat();
+    block(order, 2, &[&head, data].concat())
+}
+
+fn statistics(order: ByteOrder, interface: u32, counters: &[(u16, u64)]) -> Vec<u8> {
+    let mut body = u32s(order, &[interface, 0, 0]);
+    for &(code, counter) in counters {
+        body.extend(option(order, code, &u64s(order, counter)));
+    }
+    body.extend(option(order, 0, b""));
+    block(order, 5, &body)
+}
+
+/// Two sections of different byte order, three interfaces, every kind of packet; one entry per block.
+fn pcapng_blocks(order: ByteOrder) -> Vec<Vec<u8>> {
+    let other = if order == Big { Little } else { Big };
+    vec![
+        section(order),
+        interface(order, 1, 8, &[(2, b"eth0"), (3, b"the first")]),
+        interface(order, 113, 0, &[(2, b"any\0"), (9, &[9]), (14, &u64s(order, 100)), (0, b"")]),
+        enhanced(order, 0, 1_700_000_000_000_001, b"micro"),
+        block(order, 4, b"some name resolution"),
+        enhanced(order, 1, 1_700_000_000_000_000_001, b"nano, offset"),
+        simple(order, 5, b"whole"),
+        simple(order, 1500, b"the snap"),
+        packet(order, 1, 7, b"obsolete"),
+        block(order, 0x8000_0bad, &[0xff; 1000]),
+        statistics(order, 0, &[(4, 1), (5, 1)]),
+        statistics(order, 0, &[(4, 1000), (5, 30), (7, 4)]),
+        section(other),
+        interface(other, 147, 0, &[(9, &[0x8a])]),
+        enhanced(other, 0, 1_536, b"binary clock"),
+        enhanced(other, 3, 2_000_000, b"whose?"),
+        enhanced(other, 0, 2_048, b"on"),
+    ]
+}
+
+fn pcapng_frames() -> Vec<Seen> {
+    vec![
+        seen(1_700_000_000_000_001_000, LinkType::Ethernet, 0, b"micro"),
+        seen(1_700_000_100_000_000_001, LinkType::LinuxSll, 1, b"nano, offset"),
+        seen(1_700_000_100_000_000_001, LinkType::Ethernet, 0, b"whole"),
+        Seen { original_length: 1500, ..seen(1_700_000_100_000_000_001, LinkType::Ethernet, 0, b"the snap") },
+        seen(100_000_000_007, LinkType::LinuxSll, 1, b"obsolete"),
+        seen(1_500_000_000, LinkType::Unknown(147), 2, b"binary clock"),
+        seen(2_000_000_000, LinkType::UNDESCRIBED, 3, b"whose?"),
+        seen(2_000_000_000, LinkType::Unknown(147), 2, b"on"),
+    ]
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+/// One file of every format, its number of records with the header, and whether it is compressed.
+fn samples() -> BTreeMap<String, (Vec<u8>, usize, bool)> {
+    let mut samples = BTreeMap::new();
+    for order in [Little, Big] {
+        for (name, magic) in [("micro", MICRO), ("nano", NANO), ("modified", MODIFIED)] {
+            samples.insert(format!("{order:?} pcap {name}"), (pcap(order, magic), 4, false));
+        }
+        let blocks = pcapng_blocks(order);
+        samples.insert(format!("{order:?} pcapng"), (blocks.concat(), blocks.len(), false));
+    }
+    let compressed: Vec<_> =
+        samples.iter().map(|(name, (bytes, ..))| (format!("gzip {name}"), (gzip(bytes), 1, true))).collect();
+    samples.extend(compressed);
+    samples
+}
+
+#[test]
+fn reads_pcap_of_either_order_and_resolution() {
+    for (magic, fraction) in [(MICRO, 1_000), (NANO, 1), (MODIFIED, 1_000)] {
+        for order in [Little, Big] {
+            let outcome = read(&pcap(order, magic)).unwrap();
+            assert_eq!(
+                outcome.frames,
+                [
+                    seen(3_000_000_000_000_000_000 + 5 * fraction, LinkType::Ethernet, 0, b"first frame"),
+                    seen(3_000_000_001_000_000_000 + 999_999 * fraction, LinkType::Ethernet, 0, b""),
+                    seen(1_000_000_000, LinkType::Ethernet, 0, b"earlier"),
+                ]
+            );
+            assert_eq!(outcome.damage, None);
+            assert_eq!(outcome.statistics.interfaces, [Interface::new(None, LinkType::Ethernet)]);
+        }
+    }
+}
+
+#[test]
+fn reads_pcapng_of_either_order() {
+    for order in [Little, Big] {
+        let outcome = read(&pcapng_blocks(order).concat()).unwrap();
+        assert_eq!(outcome.frames, pcapng_frames());
+        assert_eq!(outcome.damage, None);
+        let eth0 = Interface::new(Some("eth0".to_string()), LinkType::Ethernet);
+        assert_eq!(
+            outcome.statistics.interfaces,
+            [
+                Interface { received: Some(1000), dropped: Some(34), ..eth0 },
+                Interface::new(Some("any".to_string()), LinkType::LinuxSll),
+                Interface::new(None, LinkType::Unknown(147)),
+                Interface::new(None, LinkType::UNDESCRIBED),
+            ]
+        );
+    }
+}
+
+#[test]
+fn headers_alone_are_captures_of_nothing() {
+    for bytes in [pcap_header(Little, MICRO, 1), section(Big), gzip(&section(Little))] {
+        let outcome = read(&bytes).unwrap();
+        assert_eq!((outcome.frames.len(), outcome.damage), (0, None));
+    }
+}
+
+#[test]
+fn pieces_of_any_size_and_compression_change_nothing() {
+    for (name, (bytes, _, compressed)) in samples() {
+        let whole = read(&bytes).unwrap();
+        assert_eq!(whole.damage, None, "{name}");
+        for size in [1, 2, 3, 7, 64] {
+            let outcome = read_from(Box::new(Trickle(Cursor::new(bytes.clone()), size))).unwrap();
+            assert_eq!(outcome.frames, whole.frames, "{name} by {size}");
+            assert_eq!(outcome.damage, None, "{name} by {size}");
+        }
+        if !compressed {
+            assert_eq!(read(&gzip(&bytes)).unwrap().frames, whole.frames, "{name}");
+        }
+    }
+}
+
+#[test]
+fn records_longer_than_the_window() {
+    let mut bytes = pcap_header(Little, MICRO, 1);
+    let mut sizes: Vec<usize> = (0..3_000).map(|n| n * 7919 % 1_500).collect();
+    sizes.extend([3_000_000, 1, 262_144 - 16, 262_144, 0]);
+    for (number, &size) in sizes.iter().enumerate() {
+        bytes.extend(pcap_record(Little, MICRO, (number as u32, 0), &vec![number as u8; size]));
+    }
+    for bytes in [gzip(&bytes), bytes] {
+        let outcome = read(&bytes).unwrap();
+        assert_eq!(outcome.damage, None);
+        assert_eq!(outcome.frames.len(), sizes.len());
+        for (number, (frame, &size)) in outcome.frames.iter().zip(&sizes).enumerate() {
+            assert_eq!(frame.time, number as i64 * 1_000_000_000);
+            assert!(frame.data == vec![number as u8; size], "frame {number}");
+        }
+    }
+}
+
+#[test]
+fn gzip_members_follow_each_other_and_padding_is_ignored() {
+    let bytes = pcap(Little, MICRO);
+    let whole = read(&bytes).unwrap().frames;
+    let members = [gzip(&bytes[..30]), gzip(b""), gzip(&bytes[30..])].concat();
+    for tail in [&b""[..], &[0; 512], b"\x1e garbage"] {
+        let outcome = read(&[&members, tail].concat()).unwrap();
+        assert_eq!((&outcome.frames, outcome.damage), (&whole, None), "{tail:x?}");
+    }
+}
+
+#[test]
+fn a_cut_at_any_byte_leaves_the_frames_before_it() {
+    for (name, (bytes, records, compressed)) in samples() {
+        let whole = read(&bytes).unwrap();
+        let mut clean = 0;
+        for length in 0..=bytes.len() {
+            match read(&bytes[..length]) {
+                Ok(outcome) => {
+                    let count = outcome.frames.len();
+                    assert_eq!(outcome.frames, whole.frames[..count], "{name} at {length}");
+                    match outcome.damage {
+                        None => clean += 1,
+                        Some(Damage { packet, what: Fault::CutShort { need, have }, .. }) if !compressed => {
+                            assert_eq!(packet, count as u64 + 1, "{name} at {length}");
+                            assert!(have < need, "{name} at {length}");
+                        }
+                        Some(Damage { what: Fault::CompressedCut, .. }) if compressed => {}
+                        Some(damage) => panic!("{name} at {length}: {damage}"),
+                    }
+                }
+                Err(FileError::Empty { .. }) => assert_eq!(length, 0, "{name}"),
+                Err(FileError::NotACapture { .. }) => assert!(length < 4, "{name} at {length}"),
+                Err(FileError::Malformed { .. }) => assert!(compressed || length < 28, "{name} at {length}"),
+                Err(error) => panic!("{name} at {length}: {error}"),
+            }
+        }
+        assert_eq!(clean, records, "{name}: only a cut between records goes unnoticed");
+    }
+}
+
+#[test]
+fn what_is_no_capture() {
+    for (bytes, expected) in [
+        (b"".to_vec(), "test: unreadable: the file is empty"),
+        (gzip(b""), "test: unreadable: the file is empty"),
+        (b"abc".to_vec(), "test: neither pcap nor pcapng: it begins with [61, 62, 63, 00]"),
+        (b"kind: Pod\n".to_vec(), "test: neither pcap nor pcapng: it begins with [6b, 69, 6e, 64]"),
+        (gzip(b"kind: Pod\n"), "test: neither pcap nor pcapng: it begins with [6b, 69, 6e, 64]"),
+        (vec![0x28, 0xb5, 0x2f, 0xfd], "test: neither pcap nor pcapng: it begins with [28, b5, 2f, fd]"),
+        (vec![0x1f, 0x8b, 0, 0, 0, 0, 0, 0, 0, 0], "test: malformed header: the compressed data are corrupt"),
+        (vec![0x1f, 0x8b], "test: malformed header: the compressed data are cut short"),
+        (pcap(Big, NANO)[..23].to_vec(), "test: malformed header: cut short: 23 of 24 bytes"),
+        (
+            [u32s(Little, &[MICRO]), u16s(Little, &[3, 0]), vec![0; 16]].concat(),
+            "test: malformed header: unknown version 3.0 of the format",
+        ),
+        (pcap_header(Little, MICRO, 0x0030_0001), "test: malformed header: unknown flags in the link type 0x00300001"),
+        (section(Little)[..20].to_vec(), "test: malformed header: cut short: 20 of 28 bytes"),
+        (
+            [u32s(Little, &[0x0a0d_0d0a, 28]), b"what".to_vec()].concat(),
+            "test: malformed header: unknown byte order [77, 68, 61, 74]",
+        ),
+        (
+            block(Little, 0x0a0d_0d0a, &u32s(Little, &[0x1a2b_3c4d])),
+            "test: malformed header: a block of type 168627466 holds 4 bytes where 16 are needed",
+        ),
+        (
+            block(Big, 0x0a0d_0d0a, &[u32s(Big, &[0x1a2b_3c4d]), u16s(Big, &[2, 0]), vec![0; 8]].concat()),
+            "test: malformed header: unknown version 2.0 of the format",
+        ),
+    ] {
+        assert_eq!(read(&bytes).unwrap_err().to_string(), expected);
+    }
+    let missing = CaptureFile::open(Path::new("/nowhere/x.pcap")).err().unwrap();
+    assert!(matches!(missing, FileError::Open { name, .. } if name == "/nowhere/x.pcap"));
+}
+
+#[test]
+fn damage_keeps_what_was_read() {
+    let start = [section(Little), interface(Little, 1, 0, &[]), enhanced(Little, 0, 1, b"good")].concat();
+    let long_option = u32s(Little, &[1, 0, 2 | 99 << 16]);
+    for (rest, expected) in [
+        (vec![0; 12], "a block cannot be 0 bytes long"),
+        (u32s(Little, &[6, 8, 8]), "a block cannot be 8 bytes long"),
+        (u32s(Little, &[6, 33, 0]), "a block cannot be 33 bytes long"),
+        (u32s(Little, &[6, 0x7fff_fffc, 0]), "a record of 2147483644 bytes is not believable"),
+        (u32s(Little, &[99, 16, 0, 12]), "a block says that it is 16 bytes long and then 12"),
+        (u32s(Little, &[6, 40, 0]), "cut short: 12 of 40 bytes"),
+        (block(Little, 6, &[0; 16]), "a block of type 6 holds 16 bytes where 20 are needed"),
+        (block(Little, 2, &[0; 16]), "a block of type 2 holds 16 bytes where 20 are needed"),
+        (block(Little, 3, &[]), "a block of type 3 holds 0 bytes where 4 are needed"),
+        (simple(Little, 100, b"short"), "a block of type 3 holds 8 bytes where 100 are needed"),
+        (
+            block(Little, 6, &u32s(Little, &[0, 0, 0, u32::MAX, 0])),
+            "a block of type 6 holds 0 bytes where 4294967295 are needed",
+        ),
+        (block(Little, 1, &[0; 4]), "a block of type 1 holds 4 bytes where 8 are needed"),
+        (block(Little, 1, &long_option), "option 2 holds 0 bytes where 99 are needed"),
+        (section(Big)[..11].to_vec(), "cut short: 11 of 12 bytes"),
+    ] {
+        let outcome = read(&[&start[..], &rest].concat()).unwrap();
+        assert_eq!(outcome.frames, [seen(1_000, LinkType::Ethernet, 0, b"good")], "{expected}");
+        let damage = outcome.damage.unwrap();
+        assert_eq!((damage.packet, damage.offset), (2, start.len() as u64), "{expected}");
+        assert_eq!(damage.what.to_string(), expected);
+    }
+}
+
+#[test]
+fn a_record_of_unbelievable_length_ends_a_pcap() {
+    let mut bytes = pcap(Big, MICRO);
+    let length = bytes.len() as u64;
+    bytes.extend(u32s(Big, &[0, 0, 64 * 1024 * 1024 + 1, 60]));
+    bytes.extend([0; 100]);
+    let outcome = read(&bytes).unwrap();
+    assert_eq!(outcome.frames.len(), 3);
+    let what = Fault::TooLong { length: 64 * 1024 * 1024 + 1 };
+    assert_eq!(outcome.damage, Some(Damage { packet: 4, offset: length, what }));
+}
+
+#[test]
+fn a_broken_statistics_block_costs_no_frames() {
+    let mut bytes = [section(Big), interface(Big, 1, 0, &[])].concat();
+    bytes.extend(statistics(Big, 7, &[(4, 1)]));
+    bytes.extend(block(Big, 5, &[0; 8]));
+    bytes.extend(block(Big, 5, &u32s(Big, &[0, 0, 0, 4 << 16 | 99])));
+    bytes.extend(block(Big, 5, &u32s(Big, &[0, 0, 0, 4 << 16 | 4, 1])));
+    bytes.extend(enhanced(Big, 0, 1, b"good"));
+    let outcome = read(&bytes).unwrap();
+    assert_eq!((outcome.frames.len(), outcome.damage), (1, None));
+    assert_eq!(outcome.statistics.interfaces, [Interface::new(None, LinkType::Ethernet)]);
+}
+
+#[test]
+fn lengths_and_times_that_make_no_sense_are_kept_in_bounds() {
+    let mut bytes = pcap_header(Little, MICRO, 147);
+    bytes.extend(u32s(Little, &[u32::MAX, u32::MAX, 4, 2]));
+    bytes.extend(b"data");
+    let outcome = read(&bytes).unwrap();
+    let time = 4_294_967_296_000_000_000;
+    let expected = Seen { original_length: 2, ..seen(time, LinkType::Unknown(147), 0, b"data") };
+    assert_eq!((outcome.frames, outcome.damage), (vec![expected], None));
+}
+
+#[test]
+fn interfaces_without_end() {
+    let mut bytes = section(Little);
+    for _ in 0..65_537 {
+        bytes.extend(interface(Little, 1, 0, &[]));
+    }
+    let damage = read(&bytes).unwrap().damage.unwrap();
+    assert_eq!(damage.what, Fault::Interfaces { limit: 65_536 });
+}
+
+#[test]
+fn corrupt_compressed_data_are_damage() {
+    let mut bytes = gzip(&pcap(Little, MICRO));
+    let checksum = bytes.len() - 8;
+    bytes[checksum] ^= 1;
+    let outcome = read(&bytes).unwrap();
+    assert_eq!(outcome.frames.len(), 3);
+    assert_eq!(outcome.damage.unwrap().what, Fault::CompressedCorrupt);
+}
+
+#[test]
+fn a_failing_disk_is_an_error_after_the_frames_before_it() {
+    let reader = Failing(Cursor::new(pcap(Little, MICRO)));
+    let mut file = CaptureFile::from_reader("disk".to_string(), Box::new(reader)).unwrap();
+    for _ in 0..3 {
+        assert!(file.next().unwrap().is_some());
+    }
+    assert!(matches!(file.next(), Err(FileError::Read { offset: 90, .. })));
+    assert!(matches!(file.next(), Ok(None)));
+    assert_eq!(file.damage(), None);
+}
+
+#[test]
+fn any_byte_may_be_wrong() {
+    for (_, (bytes, ..)) in samples() {
+        for at in 0..bytes.len() {
+            for wrong in [0, 1, 0x7f, 0x80, 0xff] {
+                let mut bytes = bytes.clone();
+                bytes[at] = wrong;
+                let _ = read(&bytes);
+            }
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn any_bytes_end(start in 0..17_usize, bytes in prop::collection::vec(any::<u8>(), 0..400)) {
+        let start = match samples().into_values().nth(start) {
+            Some((sample, ..)) => sample[..sample.len().min(28)].to_vec(),
+            None => Vec::new(),
+        };
+        let bytes = [start, bytes].concat();
+        if let Ok(outcome) = read(&bytes) && bytes[0] != 0x1f {
+            prop_assert!(outcome.frames.len() <= bytes.len() / 12);
+        }
+    }
+
+    #[test]
+    fn any_blocks_end(blocks in prop::collection::vec((0..7_u32, prop::collection::vec(0..6_u8, 0..60)), 0..20)) {
+        let bodies = blocks.iter().flat_map(|(kind, body)| block(Little, *kind, body));
+        let bytes: Vec<u8> = section(Little).into_iter().chain(bodies).collect();
+        let outcome = read(&bytes).unwrap();
+        prop_assert!(outcome.frames.len() <= blocks.len());
+    }
+}

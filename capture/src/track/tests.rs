@@ -1,0 +1,292 @@
+//! Conversations are scripted as packets at points of view; what the tracker makes of them is compared.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::flow::{Opening, Outcome, Proof};
+use crate::packet::{Chunk, Quoted, Sctp, flag};
+use crate::time::SECOND;
+
+const SYN: u8 = flag::SYN;
+const SYN_ACK: u8 = flag::SYN | flag::ACK;
+const ACK: u8 = flag::ACK;
+const RST: u8 = flag::RST;
+const RST_ACK: u8 = flag::RST | flag::ACK;
+const FIN_ACK: u8 = flag::FIN | flag::ACK;
+
+fn socket(text: &str) -> Socket {
+    let address: std::net::SocketAddr = text.parse().unwrap();
+    Socket { ip: address.ip(), port: address.port() }
+}
+
+#[derive(Debug, Clone)]
+enum Event {
+    Tcp(&'static str, &'static str, u8, u32, u32, &'static [u8]),
+    Udp(&'static str, &'static str, &'static [u8]),
+    Sctp(&'static str, &'static str, u32, Chunk),
+    Unreachable(Protocol, &'static str, &'static str, u32),
+}
+
+/// Feeds events, each at its time in microseconds.
+fn track(events: &[(i64, Event)]) -> Tracked {
+    let mut tracker = Tracker::default();
+    for (time, event) in events {
+        feed(&mut tracker, Timestamp(time * 1000), event);
+    }
+    tracker.finish()
+}
+
+fn feed(tracker: &mut Tracker, time: Timestamp, event: &Event) {
+    let (from, to, transport) = match event {
+        Event::Tcp(from, to, flags, sequence, acknowledgment, payload) => {
+            let (source, destination) = (socket(from).port, socket(to).port);
+            let (sequence, acknowledgment, flags) = (*sequence, *acknowledgment, *flags);
+            let tcp = Tcp { source, destination, sequence, acknowledgment, flags, payload };
+            (socket(from).ip, socket(to).ip, Transport::Tcp(tcp))
+        }
+        Event::Udp(from, to, payload) => {
+            let udp = Udp { source: socket(from).port, destination: socket(to).port, payload };
+            (socket(from).ip, socket(to).ip, Transport::Udp(udp))
+        }
+        Event::Sctp(from, to, tag, chunk) => {
+            let sctp = Sctp { source: socket(from).port, destination: socket(to).port, tag: *tag, chunk: *chunk };
+            (socket(from).ip, socket(to).ip, Transport::Sctp(sctp))
+        }
+        Event::Unreachable(protocol, client, server, sequence) => {
+            let (client, server) = (socket(client), socket(server));
+            let quoted = Quoted {
+                protocol: *protocol,
+                source: client.ip,
+                destination: server.ip,
+                source_port: client.port,
+                destination_port: server.port,
+                sequence: *sequence,
+            };
+            (server.ip, client.ip, Transport::Unreachable(quoted))
+        }
+    };
+    tracker.packet(0, time, &Packet { source: from, destination: to, transport });
+}
+
+const C: &str = "10.0.0.1:40000";
+const S: &str = "10.0.0.2:8080";
+const VIP: &str = "10.96.0.9:80";
+
+fn tcp(from: &'static str, to: &'static str, flags: u8, sequence: u32, acknowledgment: u32) -> Event {
+    Event::Tcp(from, to, flags, sequence, acknowledgment, b"")
+}
+
+/// A connection with initial sequence numbers 100 and 500, at one point.
+fn whole(server: &'static str, at: i64) -> Vec<(i64, Event)> {
+    vec![
+        (at, tcp(C, server, SYN, 100, 0)),
+        (at + 300, tcp(server, C, SYN_ACK, 500, 101)),
+        (at + 320, tcp(C, server, ACK, 101, 501)),
+        (at + 400, Event::Tcp(C, server, ACK, 101, 501, b"GET / HTTP/1.1\r\n")),
+        (at + 900, tcp(server, C, ACK, 501, 117)),
+        (at + 990, tcp(C, server, FIN_ACK, 117, 501)),
+    ]
+}
+
+/// Outcome and proof of each flow, for tables.
+fn summary(tracked: &Tracked) -> Vec<(Outcome, Option<Proof>)> {
+    let proof = |opening: &Opening| match opening {
+        Opening::Seen { proof, .. } => Some(*proof),
+        Opening::Unseen { .. } => None,
+    };
+    tracked.flows.iter().map(|flow| (flow.outcome, proof(&flow.opening))).collect()
+}
+
+#[test]
+fn outcomes_of_tcp() {
+    use Outcome::*;
+    use Proof::*;
+    let syn = (0, tcp(C, S, SYN, 100, 0));
+    let syn_ack = (300, tcp(S, C, SYN_ACK, 500, 101));
+    type Row = (&'static str, Vec<(i64, Event)>, Vec<(Outcome, Option<Proof>)>);
+    let rows: Vec<Row> = vec![
+        ("a whole connection", whole(S, 0), vec![(Established, Some(Handshake))]),
+        ("SYN and SYN-ACK", vec![syn.clone(), syn_ack.clone()], vec![(Established, Some(Handshake))]),
+        ("a retried SYN is one attempt", vec![syn.clone(), (9, syn.1.clone())], vec![(Unanswered, Some(Handshake))]),
+        (
+            "another number is another connection",
+            vec![syn.clone(), (9, tcp(C, S, SYN, 777, 0))],
+            vec![(Unanswered, Some(Handshake)); 2],
+        ),
+        ("a reset answers", vec![syn.clone(), (200, tcp(S, C, RST_ACK, 0, 101))], vec![(Refused, Some(Handshake))]),
+        (
+            "a probe resets behind its SYN",
+            vec![syn.clone(), syn_ack.clone(), (310, tcp(C, S, RST, 101, 0))],
+            vec![(Refused, Some(Handshake))],
+        ),
+        (
+            "a reset after data is an end",
+            [whole(S, 0), vec![(2000, tcp(C, S, RST_ACK, 117, 501))]].concat(),
+            vec![(Established, Some(Handshake))],
+        ),
+        (
+            "the server may end it early",
+            vec![syn.clone(), syn_ack.clone(), (310, tcp(S, C, RST_ACK, 501, 101))],
+            vec![(Established, Some(Handshake))],
+        ),
+        (
+            "a firewall says no",
+            vec![syn.clone(), (90, Event::Unreachable(Protocol::Tcp, C, S, 100))],
+            vec![(Refused, Some(Handshake))],
+        ),
+        ("only the answer is seen", vec![syn_ack.clone()], vec![(Established, Some(HalfHandshake))]),
+        (
+            "only the client is seen",
+            vec![syn.clone(), (320, tcp(C, S, ACK, 101, 501))],
+            vec![(Established, Some(HalfHandshake))],
+        ),
+        ("the middle of one", vec![(0, tcp(C, S, ACK, 5000, 6000))], vec![(Established, None)]),
+        ("the end of one", vec![(0, tcp(C, S, FIN_ACK, 5000, 6000))], vec![(Established, None)]),
+        ("a stray reset is nothing", vec![(0, tcp(C, S, RST, 5000, 0))], vec![]),
+    ];
+    for (what, events, expected) in rows {
+        assert_eq!(summary(&track(&events)), expected, "{what}");
+    }
+}
+
+#[test]
+fn views_of_one_connection_join() {
+    // At the client's interface it goes to the Service's address, 95 µs later at the server's to the pod's.
+    let events: Vec<_> = whole(VIP, 0).into_iter().chain(whole(S, 95)).collect();
+    let tracked = track(&events);
+    assert_eq!(tracked.flows.len(), 1);
+    let flow = &tracked.flows[0];
+    assert_eq!(
+        flow.opening,
+        Opening::Seen {
+            client: socket(C),
+            dialled: socket(VIP),
+            served: Some(socket(S)),
+            proof: Proof::Handshake,
+            identity: 100,
+        }
+    );
+    assert_eq!((flow.first, flow.last, flow.latency), (Timestamp(0), Timestamp(1_085_000), Some(300)));
+}
+
+#[test]
+fn a_tuple_used_again_is_a_second_connection() {
+    let mut events = vec![(0, tcp(C, S, ACK, 9, 9))];
+    events.extend(whole(S, 10_000_000));
+    events.extend(whole(S, 90_000_000).into_iter().map(|(time, event)| match event {
+        Event::Tcp(from, to, flags, sequence, acknowledgment, payload) if from == C => {
+            (time, Event::Tcp(from, to, flags, sequence + 1000, acknowledgment, payload))
+        }
+        Event::Tcp(from, to, flags, sequence, acknowledgment, payload) => {
+            (time, Event::Tcp(from, to, flags, sequence, acknowledgment + 1000, payload))
+        }
+        other => (time, other),
+    }));
+    let tracked = track(&events);
+    assert_eq!(summary(&tracked).len(), 3);
+    let lasts: Vec<i64> = tracked.flows.iter().map(|flow| flow.last.since(flow.first)).collect();
+    assert!(lasts.iter().all(|length| *length < SECOND), "{lasts:?}");
+}
+
+#[test]
+fn outcomes_of_udp() {
+    use Outcome::*;
+    let ask = |at| (at, Event::Udp(C, S, b"?"));
+    let answer = |at| (at, Event::Udp(S, C, b"!"));
+    for (what, events, outcome, client, datagrams) in [
+        ("question and answer", vec![ask(0), answer(5)], Answered, C, 1),
+        ("no answer", vec![ask(0), ask(9)], OneWay, C, 2),
+        ("the first sender is the client", vec![answer(0), ask(5)], Answered, S, 1),
+        ("refused", vec![ask(0), (5, Event::Unreachable(Protocol::Udp, C, S, 0))], Refused, C, 1),
+        (
+            "an answer that came too late",
+            vec![ask(0), answer(5), (9, Event::Unreachable(Protocol::Udp, S, C, 0))],
+            Answered,
+            C,
+            1,
+        ),
+    ] {
+        let tracked = track(&events);
+        assert_eq!(tracked.flows.len(), 1, "{what}");
+        let flow = &tracked.flows[0];
+        let Opening::Seen { client: found, .. } = &flow.opening else { panic!("{what}") };
+        assert_eq!((flow.outcome, *found, flow.datagrams), (outcome, socket(client), datagrams), "{what}");
+    }
+    assert_eq!(track(&[(0, Event::Unreachable(Protocol::Udp, C, S, 0))]).tally.remnants, 1);
+}
+
+#[test]
+fn the_dns_bit_beats_the_order() {
+    let response = b"\0\x07\x81\x80\0\0\0\0\0\0\0\0";
+    let events = [
+        (0, Event::Udp("10.0.0.9:53", C, response)),
+        (5, Event::Udp(C, "10.0.0.9:53", b"\0\x07\x01\0\0\0\0\0\0\0\0\0")),
+    ];
+    let tracked = track(&events);
+    let Opening::Seen { client, .. } = &tracked.flows[0].opening else { panic!() };
+    assert_eq!((*client, tracked.flows[0].dns), (socket(C), true));
+}
+
+#[test]
+fn outcomes_of_sctp() {
+    use Outcome::*;
+    let init = (0, Event::Sctp(C, S, 0, Chunk::Init { tag: 7 }));
+    for (what, rest, outcome) in [
+        (
+            "an association",
+            vec![(1, Event::Sctp(S, C, 7, Chunk::InitAck)), (2, Event::Sctp(C, S, 9, Chunk::Other))],
+            Established,
+        ),
+        ("an abort", vec![(1, Event::Sctp(S, C, 7, Chunk::Abort))], Refused),
+        (
+            "an ICMP error, whose quote ends before the tag",
+            vec![(1, Event::Unreachable(Protocol::Sctp, C, S, 0))],
+            Refused,
+        ),
+        ("nothing", vec![(3_000_000, init.1.clone())], Unanswered),
+    ] {
+        let events: Vec<_> = std::iter::once(init.clone()).chain(rest).collect();
+        assert_eq!(summary(&track(&events)), [(outcome, Some(Proof::Handshake))], "{what}");
+    }
+}
+
+#[test]
+fn an_address_that_changes_hands_starts_afresh() {
+    let change = Timestamp(10 * SECOND);
+    let mut tracker = Tracker::new(Turnovers::from([(socket(C).ip, vec![change])]));
+    for second in [1, 9, 11] {
+        feed(&mut tracker, Timestamp(second * SECOND), &Event::Udp(C, S, b"?"));
+    }
+    let flows = tracker.finish().flows;
+    assert_eq!(flows.iter().map(|flow| flow.datagrams).collect::<Vec<_>>(), [2, 1]);
+}
+
+fn busy() -> Vec<(i64, Event)> {
+    let mut events = vec![(0, tcp(C, S, ACK, 9, 9))];
+    for at in [20_000_000, 20_000_400] {
+        events.extend(whole(if at % 1000 == 0 { VIP } else { S }, at));
+    }
+    events.extend([
+        (30_000_000, tcp("10.0.0.1:1111", S, SYN, 5, 0)),
+        (30_000_100, tcp(S, "10.0.0.1:1111", RST_ACK, 0, 6)),
+        (31_000_000, Event::Udp(C, S, b"?")),
+        (31_000_010, Event::Udp(S, C, b"!")),
+        (32_000_000, tcp("10.0.0.1:2222", S, SYN, 5, 0)),
+        (32_000_100, tcp(S, "10.0.0.1:2222", SYN_ACK, 8, 6)),
+        (32_000_200, tcp("10.0.0.1:2222", S, RST, 6, 0)),
+        (33_000_000, Event::Udp("10.0.0.1:3333", S, b"?")),
+        (33_000_200, Event::Unreachable(Protocol::Udp, "10.0.0.1:3333", S, 0)),
+    ]);
+    events
+}
+
+proptest! {
+    #[test]
+    fn order_within_two_seconds_does_not_matter(delays in proptest::collection::vec(0i64..2_000_000, 22)) {
+        let events = busy();
+        let mut order: Vec<usize> = (0..events.len()).collect();
+        order.sort_by_key(|index| events[*index].0 + delays[*index % delays.len()]);
+        let shuffled: Vec<_> = order.into_iter().map(|index| events[index].clone()).collect();
+        prop_assert_eq!(track(&shuffled).flows, track(&events).flows);
+    }
+}
