@@ -1,5 +1,7 @@
 //! From flows to proved NetworkPolicies.
 pub mod endpoint;
+
 pub mod label;
+pub mod manifest;
 pub mod policy;
 pub mod port;
