@@ -1,5 +1,8 @@
 //! From flows to proved NetworkPolicies.
 pub mod endpoint;
+pub mod evaluate;
 pub mod label;
+pub mod manifest;
 pub mod policy;
 pub mod port;
+pub mod ports;

@@ -4,6 +4,7 @@
 //! `rules`, `peers` and `ports` are those of the object as written.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use ipnet::IpNet;
@@ -140,6 +141,14 @@ pub struct Block {
     pub cidr: IpNet,
     /// `ipBlock.except`, each strictly inside `cidr`.
     pub except: Vec<IpNet>,
+}
+
+impl Block {
+    /// Whether an address is in the block. Families never mix, except that an IPv4-mapped IPv6 address is the IPv4 one.
+    pub fn contains(&self, ip: IpAddr) -> bool {
+        let ip = ip.to_canonical();
+        self.cidr.contains(&ip) && !self.except.iter().any(|net| net.contains(&ip))
+    }
 }
 
 /// `ports` of a rule.
