@@ -59,7 +59,7 @@ pub enum Endpoint {
     Node(String),
     /// An address outside the cluster.
     External(IpAddr),
-    /// An address inside a pod range whose holder at that moment is not known.
+    /// An address of pods or Services whose holder at that moment is not known.
     Unresolved {
         /// The address.
         ip: IpAddr,
@@ -75,6 +75,8 @@ pub enum Unresolved {
     NoHolder,
     /// Two pods held it at that moment.
     TwoHolders,
+    /// It is a Service's address, and no endpoint stood behind it.
+    NoBackend,
 }
 
 impl Unresolved {
@@ -82,6 +84,7 @@ impl Unresolved {
     pub fn text(self) -> &'static str {
         match self {
             Unresolved::NoHolder => "no pod of the cluster input held this address then",
+            Unresolved::NoBackend => "the Service with this address had no endpoint then",
             Unresolved::TwoHolders => "two pods of the cluster input held this address then",
         }
     }

@@ -12,7 +12,8 @@ use capture::time::SECOND;
 use ipnet::IpNet;
 
 use crate::endpoint::{Endpoint, Pod, Unresolved, Workload};
-use crate::label::{Labels, NAMESPACE_NAME};
+use crate::evaluate::Namespaces;
+use crate::label::Labels;
 use crate::policy::Policy;
 
 pub use build::Options;
@@ -62,8 +63,8 @@ pub struct Node {
 pub struct Inventory {
     /// All pods, those that are over included, sorted by namespace and name.
     pub pods: Vec<Pod>,
-    /// Labels of each namespace, its name label included.
-    pub namespaces: BTreeMap<String, Labels>,
+    /// The namespaces and their labels.
+    pub namespaces: Namespaces,
     /// The nodes by name.
     pub nodes: BTreeMap<String, Node>,
     /// The workloads with their pods and selectors.
@@ -76,7 +77,6 @@ pub struct Inventory {
     pub pod_ranges: Vec<IpNet>,
     /// Findings about the cluster input itself, in words.
     pub warnings: Vec<String>,
-    started: Vec<Timestamp>,
     tenures: HashMap<IpAddr, Vec<Tenure>>,
     node_of: HashMap<IpAddr, String>,
     frontends: HashMap<(IpAddr, capture::Protocol, u16), Frontend>,
@@ -160,18 +160,15 @@ impl Inventory {
         })
     }
 
+    /// The living pods on a node's own network.
+    pub fn host_pods<'a>(&'a self, node: &'a str) -> impl Iterator<Item = &'a Pod> {
+        self.pods.iter().filter(move |pod| pod.host_network && !pod.finished && pod.node.as_deref() == Some(node))
+    }
+
     /// Moments at which addresses change hands, for addresses that ever do.
     pub fn turnovers(&self) -> capture::track::Turnovers {
         let changing = self.tenures.iter().filter(|(_, tenures)| tenures.len() > 1);
         changing.map(|(ip, tenures)| (*ip, tenures.iter().skip(1).map(|tenure| tenure.from).collect())).collect()
-    }
-
-    /// The labels of a namespace; of one that is known by name only, the label that every namespace has.
-    pub fn namespace_labels(&self, name: &str) -> Labels {
-        self.namespaces
-            .get(name)
-            .cloned()
-            .unwrap_or_else(|| Labels::from([(NAMESPACE_NAME.to_string(), name.to_string())]))
     }
 }
 

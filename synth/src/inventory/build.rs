@@ -14,7 +14,7 @@ use super::service::SliceEntry;
 use super::workload::{Owners, controlling, is_volatile, lasting_selector, stable};
 use super::{Frontend, Inventory, Node, NodeAddressKind, PodId, Service, ServicePort, TargetPort, Tenure, WorkloadInfo};
 use crate::endpoint::{Pod, Workload};
-use crate::label::{Labels, NAMESPACE_NAME, Selector};
+use crate::label::{Labels, Selector};
 use crate::manifest::object::{self, IntOrString, Metadata};
 use crate::manifest::{Objects, Stored};
 use crate::port::ContainerPort;
@@ -57,9 +57,7 @@ impl Inventory {
     fn namespaces(&mut self, objects: &Objects) {
         for stored in newest(&objects.namespaces, |namespace| &namespace.metadata) {
             let name = stored.object.metadata.name.clone();
-            let mut labels = stored.object.metadata.labels.clone().unwrap_or_default();
-            labels.insert(NAMESPACE_NAME.to_string(), name.clone());
-            self.namespaces.insert(name, labels);
+            self.namespaces.insert(name, stored.object.metadata.labels.clone().unwrap_or_default());
         }
     }
 
@@ -125,16 +123,14 @@ impl Inventory {
             info.host_network |= pod.host_network;
             info.from_template |= raw.from == Timestamp::MAX;
         }
-        self.started = raw.iter().map(|raw| raw.from).collect();
         self.pods = raw.into_iter().map(|raw| raw.pod).collect();
         for (workload, info) in &mut self.workloads {
             describe(workload, info, &self.pods, &owners);
         }
         for pod in &self.pods {
-            let name = &pod.namespace;
-            self.namespaces
-                .entry(name.clone())
-                .or_insert_with(|| Labels::from([(NAMESPACE_NAME.to_string(), name.clone())]));
+            if self.namespaces.labels(&pod.namespace).is_none() {
+                self.namespaces.insert(&pod.namespace, Labels::new());
+            }
         }
         for (name, node) in &self.nodes {
             for ip in node.addresses.keys() {

@@ -20,6 +20,13 @@ pub struct Invalid {
     pub message: String,
 }
 
+impl Invalid {
+    /// Everything but the place: `NetworkPolicy shop/api: spec.egress: ...`.
+    pub fn sentence(&self) -> String {
+        format!("{}: {}{}", self.object, prefix(&self.path, &self.message), self.message)
+    }
+}
+
 /// `path: `, except where the sentence has the path in it already, as for unknown fields.
 fn prefix(path: &str, message: &str) -> String {
     if message.contains(&format!("{path:?}")) {

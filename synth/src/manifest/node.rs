@@ -87,6 +87,21 @@ impl Node {
         }
     }
 
+    /// The same as JSON, without places.
+    pub fn to_value(&self) -> serde_json::Value {
+        match &self.value {
+            Value::Null => serde_json::Value::Null,
+            Value::Bool(value) => (*value).into(),
+            Value::Integer(value) => i64::try_from(*value).map_or_else(|_| (*value as f64).into(), Into::into),
+            Value::Float(value) => (*value).into(),
+            Value::String(text) => text.clone().into(),
+            Value::Sequence(items) => items.iter().map(Node::to_value).collect(),
+            Value::Mapping(entries) => {
+                entries.iter().map(|(key, value)| (key.text.clone(), value.to_value())).collect()
+            }
+        }
+    }
+
     /// The items, where it is a list.
     pub fn items(&self) -> Option<&[Node]> {
         match &self.value {
@@ -113,12 +128,30 @@ pub struct NodeError {
 /// Malformed YAML, a key given twice, several documents, unknown anchors, and documents nested deeper than 128 levels
 /// or expanding to millions of nodes by aliases.
 pub fn parse(text: &str, first_line: u32) -> Result<Node, NodeError> {
+    match serde_saphyr::from_str_with_options::<Scanned>(text, options()) {
+        Ok(Scanned(root)) => Ok(Builder { text, first_line }.node(root)),
+        Err(error) => Err(explain(&error, first_line)),
+    }
+}
+
+/// Reads one document straight into a type, without a tree: four times faster, for objects whose places do not matter.
+/// A plain scalar that YAML 1.1 takes for a bool or a number is refused where text is wanted, as kubectl refuses it.
+///
+/// # Errors
+/// As [`parse`], and values that do not fit the type.
+pub fn read<T: serde::de::DeserializeOwned>(text: &str, first_line: u32) -> Result<T, NodeError> {
+    let mut options = options();
+    options.no_schema = true;
+    serde_saphyr::from_str_with_options(text, options).map_err(|error| explain(&error, first_line))
+}
+
+fn options() -> serde_saphyr::Options {
     let alias_limits = {
         let mut limits = serde_saphyr::options::AliasLimits::default();
         limits.max_total_replayed_events = ALIASED;
         limits
     };
-    let options = serde_saphyr::options! {
+    serde_saphyr::options! {
         with_snippet: false,
         non_finite_float_policy: NonFiniteFloatPolicy::PassThrough,
         alias_limits: alias_limits,
@@ -132,10 +165,6 @@ pub fn parse(text: &str, first_line: u32) -> Result<Node, NodeError> {
             flow_nesting_limit: NESTING,
             simple_key_max_lookahead: LONGEST_KEY,
         },
-    };
-    match serde_saphyr::from_str_with_options::<Scanned>(text, options) {
-        Ok(Scanned(root)) => Ok(Builder { text, first_line }.node(root)),
-        Err(error) => Err(explain(&error, first_line)),
     }
 }
 

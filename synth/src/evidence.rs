@@ -1,0 +1,148 @@
+//! What was observed of an edge: who, how often, when, how sure.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+use capture::Timestamp;
+use hdrhistogram::Histogram;
+
+use crate::inventory::PodId;
+
+/// How the direction of a conversation is known; the best comes first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Certainty {
+    /// SYN and SYN-ACK, or INIT and INIT ACK.
+    Handshake,
+    /// The first UDP datagram, or the DNS query.
+    FirstPacket,
+    /// One half of the handshake, or evidence without one.
+    Inferred,
+    /// The lower port. Makes no rule.
+    Guessed,
+    /// Somebody declared the edge; nobody saw it.
+    Declared,
+}
+
+impl Certainty {
+    /// The word of the machine format.
+    pub fn name(self) -> &'static str {
+        match self {
+            Certainty::Handshake => "handshake",
+            Certainty::FirstPacket => "first_packet",
+            Certainty::Inferred => "inferred",
+            Certainty::Guessed => "guessed",
+            Certainty::Declared => "declared",
+        }
+    }
+}
+
+/// One end of an observed conversation: the address that policies see, and the pod that held it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct End {
+    /// The address.
+    pub ip: IpAddr,
+    /// The pod, where it was one with an address of its own.
+    pub pod: Option<PodId>,
+}
+
+/// Longest latency that is told apart, in microseconds.
+const MAX_LATENCY: u64 = 60_000_000;
+
+/// Histograms kept for one graph, about 1.5 KB each; edges beyond it have no latency.
+pub const MAX_HISTOGRAMS: usize = 16_384;
+
+/// Everything observed of one edge with one outcome.
+#[derive(Debug, Clone)]
+pub struct Evidence {
+    /// Connections: TCP by SYN, UDP by 5-tuple.
+    pub connections: u64,
+    /// UDP datagrams sent by clients.
+    pub datagrams: u64,
+    /// First packet of the first connection.
+    pub first: Timestamp,
+    /// Last packet of the last connection.
+    pub last: Timestamp,
+    /// First packet of the connection that was opened last.
+    pub opened_last: Timestamp,
+    /// The best certainty of the direction.
+    pub certainty: Certainty,
+    /// The pairs of ends that talked.
+    pub pairs: BTreeSet<(End, End)>,
+    /// Services that were dialled, `namespace/name:port`, with the number of connections.
+    pub services: BTreeMap<String, u64>,
+    /// Names by which clients knew the server.
+    pub names: BTreeSet<String>,
+    /// Whether the server is one of several that the dialled Service could have chosen.
+    pub ambiguous: bool,
+    /// Connections of which a later view showed another source address: policies see that one instead.
+    pub translated: u64,
+    /// SYN to SYN-ACK in microseconds.
+    pub latency: Option<Box<Histogram<u32>>>,
+}
+
+impl Evidence {
+    /// Of no connection yet.
+    pub(crate) fn none() -> Evidence {
+        Evidence {
+            connections: 0,
+            datagrams: 0,
+            first: Timestamp::MAX,
+            last: Timestamp::MIN,
+            opened_last: Timestamp::MIN,
+            certainty: Certainty::Declared,
+            pairs: BTreeSet::new(),
+            services: BTreeMap::new(),
+            names: BTreeSet::new(),
+            ambiguous: false,
+            translated: 0,
+            latency: None,
+        }
+    }
+
+    /// The client's pods.
+    pub fn client_pods(&self) -> BTreeSet<PodId> {
+        self.pairs.iter().filter_map(|(client, _)| client.pod).collect()
+    }
+
+    /// The server's pods.
+    pub fn server_pods(&self) -> BTreeSet<PodId> {
+        self.pairs.iter().filter_map(|(_, server)| server.pod).collect()
+    }
+
+    /// The client's addresses.
+    pub fn client_addresses(&self) -> BTreeSet<IpAddr> {
+        self.pairs.iter().map(|(client, _)| client.ip).collect()
+    }
+
+    /// The server's addresses.
+    pub fn server_addresses(&self) -> BTreeSet<IpAddr> {
+        self.pairs.iter().map(|(_, server)| server.ip).collect()
+    }
+
+    /// The Service that was dialled most often, the first by name among equals.
+    pub fn service(&self) -> Option<&str> {
+        let most = self.services.values().max()?;
+        self.services.iter().find(|(_, count)| *count == most).map(|(name, _)| name.as_str())
+    }
+
+    /// Records one latency in microseconds; `room` says whether a new histogram may be made.
+    pub(crate) fn record_latency(&mut self, microseconds: u32, room: &mut usize) {
+        if self.latency.is_none() {
+            if *room == 0 {
+                return;
+            }
+            *room -= 1;
+            // One significant digit: a rule's reader wants to know 2 ms from 20 ms.
+            self.latency = Histogram::new_with_bounds(1, MAX_LATENCY, 1).ok().map(Box::new);
+        }
+        if let Some(histogram) = &mut self.latency {
+            histogram.saturating_record(u64::from(microseconds).max(1));
+        }
+    }
+
+    /// Median and 99th percentile of the latency in microseconds.
+    pub fn latency_quantiles(&self) -> Option<(u64, u64)> {
+        let histogram = self.latency.as_ref()?;
+        Some((histogram.value_at_quantile(0.5), histogram.value_at_quantile(0.99)))
+    }
+}

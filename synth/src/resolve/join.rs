@@ -1,0 +1,99 @@
+//! Views of one conversation before and after address translation.
+
+use std::collections::HashMap;
+
+use capture::time::SECOND;
+use capture::{Outcome, Protocol, Socket};
+
+use super::Conversation;
+use crate::inventory::Inventory;
+
+/// Views of one conversation are at most this far apart, in nanoseconds.
+const APART: i64 = 2 * SECOND;
+
+/// Joins the view that shows a Service's address with the one that shows its backend, for conversations without
+/// numbers that both would share: same client socket, a backend of the Service, 2 s apart at most.
+pub(super) fn views(conversations: &mut Vec<Conversation>, inventory: &Inventory) {
+    let mut by_client: HashMap<(Protocol, Socket), Vec<usize>> = HashMap::new();
+    for (index, conversation) in conversations.iter().enumerate().filter(|(_, found)| found.identity.is_none()) {
+        by_client.entry((conversation.protocol, conversation.client)).or_default().push(index);
+    }
+    let mut absorbed = vec![false; conversations.len()];
+    for index in 0..conversations.len() {
+        let dialling = &conversations[index];
+        if dialling.identity.is_some() || dialling.served.is_some() {
+            continue;
+        }
+        let Some(frontend) = inventory.frontend(dialling.dialled.ip, dialling.protocol, dialling.dialled.port) else {
+            continue;
+        };
+        let candidates = &by_client[&(dialling.protocol, dialling.client)];
+        if candidates.len() < 2 {
+            continue;
+        }
+        let backends = inventory.backends(frontend, dialling.dialled.ip.is_ipv4(), dialling.first);
+        let serving = candidates.iter().copied().filter(|candidate| {
+            let other = &conversations[*candidate];
+            *candidate != index
+                && !absorbed[*candidate]
+                && (other.first.since(dialling.first)).abs() <= APART
+                && backends.iter().any(|backend| (backend.ip, backend.port) == (other.dialled.ip, other.dialled.port))
+        });
+        let nearest = serving.min_by_key(|candidate| {
+            let other = &conversations[*candidate];
+            (other.first.since(dialling.first).abs(), other.dialled)
+        });
+        if let Some(other) = nearest {
+            absorbed[other] = true;
+            let view = conversations[other].clone();
+            conversations[index].absorb(view);
+        }
+    }
+    let mut absorbed = absorbed.into_iter();
+    conversations.retain(|_| absorbed.next() != Some(true));
+}
+
+impl Conversation {
+    fn absorb(&mut self, view: Conversation) {
+        self.served = Some(view.dialled);
+        self.first = self.first.min(view.first);
+        self.last = self.last.max(view.last);
+        self.datagrams = self.datagrams.max(view.datagrams);
+        self.certainty = self.certainty.min(view.certainty);
+        self.dns |= view.dns;
+        if self.outcome == Outcome::OneWay || self.outcome.is_attempt() {
+            self.outcome = view.outcome;
+        }
+    }
+}
+
+/// Marks the views from before a translation of the source: the same number within 2 s from another client to a
+/// backend of the Service that was dialled. Policies see the translated source.
+pub(super) fn translations(conversations: &mut [Conversation], inventory: &Inventory) {
+    let mut by_identity: HashMap<(Protocol, u32), Vec<usize>> = HashMap::new();
+    for (index, conversation) in conversations.iter().enumerate() {
+        if let Some(identity) = conversation.identity {
+            by_identity.entry((conversation.protocol, identity)).or_default().push(index);
+        }
+    }
+    for group in by_identity.into_values().filter(|group| group.len() > 1) {
+        for &index in &group {
+            let before = &conversations[index];
+            let Some(frontend) = inventory.frontend(before.dialled.ip, before.protocol, before.dialled.port) else {
+                continue;
+            };
+            if before.served.is_some() {
+                continue;
+            }
+            let backends = inventory.backends(frontend, before.dialled.ip.is_ipv4(), before.first);
+            let translated = group.iter().any(|other| {
+                let after = &conversations[*other];
+                let server = after.served.unwrap_or(after.dialled);
+                after.client != before.client
+                    && after.first.since(before.first).abs() <= APART
+                    && backends.iter().any(|backend| (backend.ip, backend.port) == (server.ip, server.port))
+            });
+            conversations[index].translated = translated;
+        }
+    }
+}
