@@ -404,7 +404,7 @@ fn ports_of_rules() {
     );
     check(
         &[r#"{"ingress": [{"ports": [{"port": "quic"}]}]}"#],
-        &[("mon", "web", Udp, 443, "egress", "TCP's quic is not UDP's")],
+        &[("mon", "web", Tcp, 443, "egress", "UDP's quic is not TCP's")],
     );
 }
 
