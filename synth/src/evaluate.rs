@@ -5,7 +5,7 @@
 //! from the API reference (`k8s.io/api/networking/v1/types.go`) and the Network Policies page of the Kubernetes
 //! documentation.
 //!
-//! Replies are not asked about: "the reply traffic for those allowed connections will also be implicitly allowed".
+//! Replies are not asked about: "Reply traffic for those allowed connections will also be implicitly allowed."
 //! Neither are pods that are over; callers leave them out.
 
 use std::collections::BTreeMap;
@@ -100,9 +100,9 @@ impl<'a> Party<'a> {
 
     /// The pod, where policies can select it.
     ///
-    /// Pods on the host network: "the most common case [is that] NetworkPolicy applies only to pods with their own
-    /// network; traffic to and from hostNetwork pods is treated as traffic to and from the node, and they are ignored
-    /// when matching podSelector and namespaceSelector".
+    /// Of a pod on the host network: "The network plugin cannot properly distinguish hostNetwork pod traffic, and so it
+    /// ignores hostNetwork pods when matching podSelector and namespaceSelector. Traffic to/from hostNetwork pods is
+    /// treated the same as all other traffic to/from the node IP. (This is the most common implementation.)"
     fn selectable(self) -> Option<&'a Pod> {
         match self {
             Party::Pod { pod, .. } if !pod.host_network => Some(pod),
@@ -264,14 +264,14 @@ impl<'a> View<'a> {
     /// The subject and nothing, or no subject and the reason.
     fn subject(self) -> Result<&'a Pod, Exempt> {
         let subject = self.subject.selectable().ok_or(Exempt::NotAPod)?;
-        // "A Pod cannot block access to itself": the documentation on loopback.
+        // "Other pods that are allowed (exception: a pod cannot block access to itself)".
         if let Some(peer) = self.peer.selectable()
             && (std::ptr::eq(peer, subject) || (peer.namespace == subject.namespace && peer.name == subject.name))
         {
             return Err(Exempt::Itself);
         }
-        // "Traffic is allowed to a pod [...] if the traffic source is the pod's local node": kubelet probes. Nothing of
-        // the kind is said of egress.
+        // "When a pod is isolated for ingress, the only allowed connections into the pod are those from the pod's node
+        // and those allowed by the ingress list of some NetworkPolicy." Of egress no such thing is said there.
         if self.direction == Direction::Ingress
             && self.peer.node().is_some()
             && self.peer.node() == subject.node.as_deref()

@@ -22,7 +22,7 @@ pub(super) fn labels(map: Field, problems: &mut Problems) -> Labels {
 }
 
 /// A selector. `stored` tells of an object that a server holds already: values in its expressions may break the syntax
-/// rules, which servers before Kubernetes 1.24 did not look at.
+/// rules, as the API server lets stay what is stored (`AllowInvalidLabelValueInSelector`).
 pub(super) fn selector(field: Field, stored: bool, problems: &mut Problems) -> Selector {
     let fields = field.fields(&["matchLabels", "matchExpressions"], problems);
     let mut selector = Selector::everything();

@@ -120,8 +120,8 @@ pub(super) fn port_number(number: i32) -> Vec<String> {
     }
 }
 
-/// A CIDR with its host bits masked, and what a server that validates strictly holds against it. Servers before
-/// Kubernetes 1.36 stored such values, hence the number is there even so.
+/// A CIDR with its host bits masked, and what a server that validates strictly (KEP-4858) holds against it. Other
+/// servers have stored such values, hence the network is there even so.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Cidr {
     pub(super) net: IpNet,
