@@ -65,9 +65,7 @@ impl FromStr for Timestamp {
 
     fn from_str(text: &str) -> Result<Timestamp, TimeError> {
         let bad = || TimeError { text: text.to_string() };
-        let instant = DateTimeParser::new()
-            .parse_timestamp(text.as_bytes())
-            .map_err(|_| bad())?;
+        let instant = DateTimeParser::new().parse_timestamp(text.as_bytes()).map_err(|_| bad())?;
         i64::try_from(instant.as_nanosecond()).map(Timestamp).map_err(|_| bad())
     }
 }

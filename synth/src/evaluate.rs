@@ -138,9 +138,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Options {
-        Options {
-            ip_block_matches_pods: true,
-        }
+        Options { ip_block_matches_pods: true }
     }
 }
 
@@ -246,18 +244,8 @@ struct View<'a> {
 
 impl<'a> View<'a> {
     fn both(client: Party<'a>, server: Party<'a>) -> (View<'a>, View<'a>) {
-        let egress = View {
-            direction: Direction::Egress,
-            subject: client,
-            peer: server,
-            server,
-        };
-        let ingress = View {
-            direction: Direction::Ingress,
-            subject: server,
-            peer: client,
-            server,
-        };
+        let egress = View { direction: Direction::Egress, subject: client, peer: server, server };
+        let ingress = View { direction: Direction::Ingress, subject: server, peer: client, server };
         (egress, ingress)
     }
 
@@ -303,12 +291,7 @@ impl<'a> Evaluator<'a> {
         for (index, policy) in policies.iter().enumerate() {
             by_namespace.entry(&policy.namespace).or_default().push(index);
         }
-        Evaluator {
-            policies,
-            namespaces,
-            options,
-            by_namespace,
-        }
+        Evaluator { policies, namespaces, options, by_namespace }
     }
 
     /// The policies asked, which indices in verdicts refer to.
@@ -320,10 +303,7 @@ impl<'a> Evaluator<'a> {
     /// not of a Service before it; 0 stands for an unknown one, which only rules for all ports cover.
     pub fn verdict(&self, client: Party, server: Party, protocol: Protocol, port: u16) -> Verdict {
         let (egress, ingress) = View::both(client, server);
-        Verdict {
-            egress: self.side(egress, protocol, port),
-            ingress: self.side(ingress, protocol, port),
-        }
+        Verdict { egress: self.side(egress, protocol, port), ingress: self.side(ingress, protocol, port) }
     }
 
     /// [`Verdict::allowed`] without the reasons.
@@ -336,22 +316,14 @@ impl<'a> Evaluator<'a> {
     pub fn allowed_ports(&self, client: Party, server: Party) -> PortSet {
         let (egress, ingress) = View::both(client, server);
         let out = self.side_ports(egress);
-        if out.is_empty() {
-            out
-        } else {
-            out.intersection(&self.side_ports(ingress))
-        }
+        if out.is_empty() { out } else { out.intersection(&self.side_ports(ingress)) }
     }
 
     /// The policies that isolate a pod in a direction, ascending, with their rules: "A pod is isolated for egress if
     /// there is any NetworkPolicy that both selects the pod and has "Egress" in its policyTypes", and so for ingress.
     /// None isolates a pod on the host network.
     pub fn isolating(&self, pod: &Pod, direction: Direction) -> impl Iterator<Item = (usize, &'a [Rule])> {
-        let own = if pod.host_network {
-            None
-        } else {
-            self.by_namespace.get(pod.namespace.as_str())
-        };
+        let own = if pod.host_network { None } else { self.by_namespace.get(pod.namespace.as_str()) };
         own.into_iter().flatten().filter_map(move |&index| {
             let policy = &self.policies[index];
             let rules = policy.rules(direction)?;
@@ -363,10 +335,7 @@ impl<'a> Evaluator<'a> {
         let subject = match view.subject() {
             Ok(subject) => subject,
             Err(exempt) => {
-                return Side {
-                    subject_exempt: Some(exempt),
-                    ..Side::default()
-                };
+                return Side { subject_exempt: Some(exempt), ..Side::default() };
             }
         };
         let mut side = Side::default();
@@ -379,15 +348,8 @@ impl<'a> Evaluator<'a> {
                     (Some(&peer), None) => Matched::Peer(peer),
                     (None, Some(&port)) => Matched::Port(port),
                     _ => {
-                        let pairs = peers
-                            .iter()
-                            .flat_map(|&peer| ports.iter().map(move |&port| (peer, port)));
-                        side.allowing.extend(pairs.map(|(peer, port)| Allow {
-                            policy,
-                            rule,
-                            peer,
-                            port,
-                        }));
+                        let pairs = peers.iter().flat_map(|&peer| ports.iter().map(move |&port| (peer, port)));
+                        side.allowing.extend(pairs.map(|(peer, port)| Allow { policy, rule, peer, port }));
                         continue;
                     }
                 };
@@ -422,10 +384,7 @@ impl<'a> Evaluator<'a> {
         let mut set = PortSet::empty();
         for (policy, rules) in self.isolating(subject, view.direction) {
             isolated = true;
-            for rule in rules
-                .iter()
-                .filter(|rule| self.peers(policy, rule, view).next().is_some())
-            {
+            for rule in rules.iter().filter(|rule| self.peers(policy, rule, view).next().is_some()) {
                 match &rule.ports {
                     Ports::All => return PortSet::everything(),
                     Ports::Any(list) => {
@@ -449,10 +408,7 @@ impl<'a> Evaluator<'a> {
             Peers::Any(list) => (None, list.as_slice()),
         };
         let own = self.policies[policy].namespace.as_str();
-        let listed = list
-            .iter()
-            .enumerate()
-            .filter(move |(_, peer)| self.peer_matches(own, peer, view.peer));
+        let listed = list.iter().enumerate().filter(move |(_, peer)| self.peer_matches(own, peer, view.peer));
         everyone.into_iter().chain(listed.map(|(index, _)| Some(index)))
     }
 
@@ -491,10 +447,7 @@ fn ports<'r>(
         Ports::All => (Some(None), [].as_slice()),
         Ports::Any(list) => (None, list.as_slice()),
     };
-    let listed = list
-        .iter()
-        .enumerate()
-        .filter(move |(_, entry)| port_matches(entry, server, protocol, port));
+    let listed = list.iter().enumerate().filter(move |(_, entry)| port_matches(entry, server, protocol, port));
     all.into_iter().chain(listed.map(|(index, _)| Some(index)))
 }
 
@@ -513,15 +466,9 @@ fn numbers<'r>(entry: &'r PolicyPort, server: Party<'r>) -> impl Iterator<Item =
         PortMatch::Range(range) => (Some(*range), None),
         PortMatch::Named(name) => (None, Some(name.as_str())),
     };
-    let declared = server
-        .selectable()
-        .filter(|_| name.is_some())
-        .into_iter()
-        .flat_map(|pod| &pod.ports);
+    let declared = server.selectable().filter(|_| name.is_some()).into_iter().flat_map(|pod| &pod.ports);
     let named = declared.filter(move |port| port.protocol == entry.protocol && port.name.as_deref() == name);
-    range
-        .into_iter()
-        .chain(named.filter_map(|port| std::num::NonZeroU16::new(port.number).map(PortRange::single)))
+    range.into_iter().chain(named.filter_map(|port| std::num::NonZeroU16::new(port.number).map(PortRange::single)))
 }
 
 #[cfg(test)]

@@ -154,9 +154,11 @@ impl Inventory {
     /// Whether the pod existed at `time`, give or take the slack of clocks.
     fn alive(&self, id: PodId, time: Timestamp) -> bool {
         self.pod(id).addresses.iter().any(|ip| {
-            self.tenures.get(ip).into_iter().flatten().any(|tenure| {
-                tenure.pod == id && tenure.from.plus(-SLACK) <= time && time < tenure.to.plus(SLACK)
-            })
+            self.tenures
+                .get(ip)
+                .into_iter()
+                .flatten()
+                .any(|tenure| tenure.pod == id && tenure.from.plus(-SLACK) <= time && time < tenure.to.plus(SLACK))
         })
     }
 

@@ -41,10 +41,7 @@ pub enum Requirement {
 impl Requirement {
     /// `key = value`.
     pub fn equals(key: impl Into<String>, value: impl Into<String>) -> Requirement {
-        Requirement::In {
-            key: key.into(),
-            values: BTreeSet::from([value.into()]),
-        }
+        Requirement::In { key: key.into(), values: BTreeSet::from([value.into()]) }
     }
 
     /// The label's key.
@@ -97,10 +94,7 @@ impl Selector {
 
     /// Selects objects that carry all of `labels`.
     pub fn from_labels(labels: &Labels) -> Selector {
-        labels
-            .iter()
-            .map(|(key, value)| Requirement::equals(key, value))
-            .collect()
+        labels.iter().map(|(key, value)| Requirement::equals(key, value)).collect()
     }
 
     /// Whether every condition holds for `labels`.
@@ -126,9 +120,7 @@ impl Selector {
 
 impl FromIterator<Requirement> for Selector {
     fn from_iter<I: IntoIterator<Item = Requirement>>(requirements: I) -> Selector {
-        Selector {
-            requirements: requirements.into_iter().collect(),
-        }
+        Selector { requirements: requirements.into_iter().collect() }
     }
 }
 

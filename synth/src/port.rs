@@ -14,10 +14,7 @@ pub struct PortRange {
 
 impl PortRange {
     /// Every port there is.
-    pub const ALL: PortRange = PortRange {
-        from: NonZeroU16::MIN,
-        to: NonZeroU16::MAX,
-    };
+    pub const ALL: PortRange = PortRange { from: NonZeroU16::MIN, to: NonZeroU16::MAX };
 
     /// `from..=to`; `None` where `to` is below `from`.
     pub fn new(from: NonZeroU16, to: NonZeroU16) -> Option<PortRange> {
@@ -47,11 +44,7 @@ impl PortRange {
 
 impl fmt::Display for PortRange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.from == self.to {
-            write!(f, "{}", self.from)
-        } else {
-            write!(f, "{}-{}", self.from, self.to)
-        }
+        if self.from == self.to { write!(f, "{}", self.from) } else { write!(f, "{}-{}", self.from, self.to) }
     }
 }
 

@@ -21,9 +21,7 @@ impl PortSet {
 
     /// Every port of every protocol.
     pub fn everything() -> PortSet {
-        PortSet {
-            ranges: [const { PortRange::ALL }; 3].map(|range| vec![range]),
-        }
+        PortSet { ranges: [const { PortRange::ALL }; 3].map(|range| vec![range]) }
     }
 
     /// Adds a range of one protocol.
@@ -64,10 +62,7 @@ impl PortSet {
         for (protocol, ours) in self.iter() {
             let mut next = u32::from(ours.from());
             let last = u32::from(ours.to());
-            for theirs in other.ranges[index(protocol)]
-                .iter()
-                .filter(|range| range.from() <= ours.to())
-            {
+            for theirs in other.ranges[index(protocol)].iter().filter(|range| range.from() <= ours.to()) {
                 rest.insert_some(protocol, next, u32::from(theirs.from()) - 1);
                 next = next.max(u32::from(theirs.to()) + 1);
             }
@@ -101,16 +96,12 @@ impl PortSet {
 
     /// How many ports there are, of all protocols together.
     pub fn count(&self) -> u32 {
-        self.iter()
-            .map(|(_, range)| u32::from(range.to()) - u32::from(range.from()) + 1)
-            .sum()
+        self.iter().map(|(_, range)| u32::from(range.to()) - u32::from(range.from()) + 1).sum()
     }
 
     /// The ranges, by protocol and then ascending.
     pub fn iter(&self) -> impl Iterator<Item = (Protocol, PortRange)> {
-        Protocol::ALL
-            .into_iter()
-            .flat_map(|protocol| self.ranges[index(protocol)].iter().map(move |&r| (protocol, r)))
+        Protocol::ALL.into_iter().flat_map(|protocol| self.ranges[index(protocol)].iter().map(move |&r| (protocol, r)))
     }
 }
 
@@ -143,11 +134,7 @@ impl fmt::Display for PortSet {
             if count > 0 {
                 f.write_str(", ")?;
             }
-            if range == PortRange::ALL {
-                write!(f, "all/{protocol}")?
-            } else {
-                write!(f, "{range}/{protocol}")?
-            }
+            if range == PortRange::ALL { write!(f, "all/{protocol}")? } else { write!(f, "{range}/{protocol}")? }
         }
         Ok(())
     }
@@ -178,10 +165,7 @@ mod tests {
     use super::*;
 
     fn set(ranges: &[(Protocol, u16, u16)]) -> PortSet {
-        ranges
-            .iter()
-            .map(|&(protocol, from, to)| (protocol, between(from, to).unwrap()))
-            .collect()
+        ranges.iter().map(|&(protocol, from, to)| (protocol, between(from, to).unwrap())).collect()
     }
 
     #[test]
@@ -190,30 +174,15 @@ mod tests {
         for (ranges, printed, shows) in [
             (&[][..], "none", "nothing"),
             (&[(Tcp, 80, 80)], "80/TCP", "one port"),
-            (
-                &[(Tcp, 81, 90), (Tcp, 70, 80)],
-                "70-90/TCP",
-                "ranges that touch are one",
-            ),
-            (
-                &[(Tcp, 1, 5), (Tcp, 7, 9), (Tcp, 2, 8)],
-                "1-9/TCP",
-                "so are ranges that a third one joins",
-            ),
+            (&[(Tcp, 81, 90), (Tcp, 70, 80)], "70-90/TCP", "ranges that touch are one"),
+            (&[(Tcp, 1, 5), (Tcp, 7, 9), (Tcp, 2, 8)], "1-9/TCP", "so are ranges that a third one joins"),
             (&[(Udp, 53, 53), (Tcp, 53, 53)], "53/TCP, 53/UDP", "protocols are apart"),
             (&[(Udp, 1, 65535), (Tcp, 443, 443)], "443/TCP, all/UDP", "all of one"),
-            (
-                &[(Udp, 1, 65535), (Tcp, 1, 65535), (Sctp, 1, 65535)],
-                "all",
-                "all of all",
-            ),
+            (&[(Udp, 1, 65535), (Tcp, 1, 65535), (Sctp, 1, 65535)], "all", "all of all"),
         ] {
             assert_eq!(set(ranges).to_string(), printed, "{shows}");
         }
-        assert_eq!(
-            set(&[(Udp, 1, 65535), (Tcp, 1, 65535), (Sctp, 1, 65535)]),
-            PortSet::everything()
-        );
+        assert_eq!(set(&[(Udp, 1, 65535), (Tcp, 1, 65535), (Sctp, 1, 65535)]), PortSet::everything());
         assert_eq!(PortSet::everything().count(), 3 * 65535);
     }
 

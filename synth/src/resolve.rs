@@ -116,7 +116,8 @@ impl Places {
         let servers = servers(conversation, frontend, inventory);
         let client = end(inventory, conversation.client.ip, time);
         let client_endpoint = inventory.endpoint(conversation.client.ip, time);
-        let distinct: BTreeSet<(&Endpoint, u16)> = servers.iter().map(|server| (&server.endpoint, server.port)).collect();
+        let distinct: BTreeSet<(&Endpoint, u16)> =
+            servers.iter().map(|server| (&server.endpoint, server.port)).collect();
         let ambiguous = distinct.len() > 1;
         let unresolved = |endpoint: &Endpoint| matches!(endpoint, Endpoint::Unresolved { .. });
         self.doubts.conversations += 1;
@@ -214,9 +215,10 @@ fn classify(key: &Key, probe: bool, api: bool) -> Class {
 /// Whether all of a node's observed connections went to pods of that node.
 fn own_node(client: &Endpoint, evidence: &Evidence, inventory: &Inventory) -> bool {
     let Endpoint::Node(name) = client else { return false };
-    evidence.pairs.iter().all(|(_, server)| {
-        server.pod.is_some_and(|pod| inventory.pod(pod).node.as_deref() == Some(name))
-    })
+    evidence
+        .pairs
+        .iter()
+        .all(|(_, server)| server.pod.is_some_and(|pod| inventory.pod(pod).node.as_deref() == Some(name)))
 }
 
 fn end(inventory: &Inventory, ip: IpAddr, time: Timestamp) -> End {
@@ -262,13 +264,7 @@ fn servers(conversation: &Conversation, frontend: Option<Frontend>, inventory: &
 }
 
 /// The names that this client used for an address; those that anybody used where it used none.
-fn names_for(
-    ip: IpAddr,
-    client: &Endpoint,
-    time: Timestamp,
-    names: &Names,
-    inventory: &Inventory,
-) -> BTreeSet<String> {
+fn names_for(ip: IpAddr, client: &Endpoint, time: Timestamp, names: &Names, inventory: &Inventory) -> BTreeSet<String> {
     let mut own = BTreeSet::new();
     let mut all = BTreeSet::new();
     for (name, askers) in names.of(ip) {

@@ -24,12 +24,7 @@ fn text(value: &Value) -> String {
 }
 
 fn labels(value: &Value) -> Labels {
-    value
-        .as_object()
-        .unwrap()
-        .iter()
-        .map(|(key, value)| (key.clone(), text(value)))
-        .collect()
+    value.as_object().unwrap().iter().map(|(key, value)| (key.clone(), text(value))).collect()
 }
 
 fn pod(value: &Value) -> Pod {
@@ -40,11 +35,7 @@ fn pod(value: &Value) -> Pod {
         protocol: Protocol::from_name(port["protocol"].as_str().unwrap()).unwrap(),
     };
     Pod {
-        workload: Workload {
-            namespace: namespace.clone(),
-            kind: "Pod".to_string(),
-            name: name.clone(),
-        },
+        workload: Workload { namespace: namespace.clone(), kind: "Pod".to_string(), name: name.clone() },
         namespace,
         name,
         labels: labels(&value["labels"]),
@@ -71,9 +62,8 @@ fn letter(egress: &Side, ingress: &Side) -> char {
 fn compare(case: &Value, differing: &mut Vec<String>) -> usize {
     let file: Arc<str> = Arc::from("case.json");
     let policies = case["policies"].as_array().unwrap().iter();
-    let policies: Vec<_> = policies
-        .map(|policy| decode(&parse(&policy.to_string(), 1).unwrap(), &file).unwrap())
-        .collect();
+    let policies: Vec<_> =
+        policies.map(|policy| decode(&parse(&policy.to_string(), 1).unwrap(), &file).unwrap()).collect();
     let namespaces = case["namespaces"].as_object().unwrap().iter();
     let namespaces: Namespaces = namespaces.map(|(name, value)| (name.clone(), labels(value))).collect();
     let pods: Vec<Pod> = case["pods"].as_array().unwrap().iter().map(pod).collect();
@@ -97,9 +87,7 @@ fn compare(case: &Value, differing: &mut Vec<String>) -> usize {
                 let set = evaluator.allowed_ports(client, server).contains(protocol, port);
                 if found != expected || fast != (expected == '.') || set != fast {
                     let id = &case["id"];
-                    differing.push(format!(
-                        "{id} {key} {client:?} -> {server:?}: {expected} expected, {found} found"
-                    ));
+                    differing.push(format!("{id} {key} {client:?} -> {server:?}: {expected} expected, {found} found"));
                 }
             }
         }
@@ -108,10 +96,7 @@ fn compare(case: &Value, differing: &mut Vec<String>) -> usize {
 }
 
 #[test]
-#[allow(
-    clippy::print_stderr,
-    reason = "the line tells a reader of the test's output what was compared"
-)]
+#[allow(clippy::print_stderr, reason = "the line tells a reader of the test's output what was compared")]
 fn every_shared_verdict_agrees() {
     let folder = shared().join("conformance");
     if !folder.is_dir() {
@@ -121,10 +106,8 @@ fn every_shared_verdict_agrees() {
     for name in ["cyclonus.jsonl", "fuzz.jsonl"] {
         let cases = fs::read_to_string(folder.join(name)).unwrap();
         let mut differing = Vec::new();
-        let compared: usize = cases
-            .lines()
-            .map(|line| compare(&serde_json::from_str(line).unwrap(), &mut differing))
-            .sum();
+        let compared: usize =
+            cases.lines().map(|line| compare(&serde_json::from_str(line).unwrap(), &mut differing)).sum();
         eprintln!("{name}: {} of {compared} verdicts agree", compared - differing.len());
         assert!(
             compared > 0 && differing.is_empty(),

@@ -41,9 +41,7 @@ fn selects(selector: &Value, labels: &Labels) -> bool {
     }
     for expression in list(selector, "matchExpressions") {
         let found = labels.get(expression["key"].as_str().unwrap());
-        let listed = list(expression, "values")
-            .iter()
-            .any(|value| value.as_str() == found.map(String::as_str));
+        let listed = list(expression, "values").iter().any(|value| value.as_str() == found.map(String::as_str));
         let holds = match expression["operator"].as_str().unwrap() {
             "In" => found.is_some() && listed,
             "NotIn" => !(found.is_some() && listed),
@@ -132,11 +130,7 @@ fn side(
     if direction == "ingress" && peer.is_node.is_some() && peer.is_node == subject.runs_on {
         return true;
     }
-    let (word, field) = if direction == "ingress" {
-        ("Ingress", "from")
-    } else {
-        ("Egress", "to")
-    };
+    let (word, field) = if direction == "ingress" { ("Ingress", "from") } else { ("Egress", "to") };
     let applies = |policy: &&Value| {
         let types = list(&policy["spec"], "policyTypes");
         let listed = match (types.is_empty(), word) {
@@ -144,9 +138,7 @@ fn side(
             (true, _) => !list(&policy["spec"], "egress").is_empty(),
             (false, _) => types.iter().any(|of| of == word),
         };
-        let own = policy["metadata"]
-            .get("namespace")
-            .map_or("default", |namespace| namespace.as_str().unwrap());
+        let own = policy["metadata"].get("namespace").map_or("default", |namespace| namespace.as_str().unwrap());
         own == namespace && listed && selects(&policy["spec"]["podSelector"], labels)
     };
     let applying: Vec<&Value> = cluster.policies.iter().filter(applies).collect();
@@ -154,9 +146,7 @@ fn side(
         || applying.iter().any(|policy| {
             list(&policy["spec"], direction).iter().any(|rule| {
                 let (peers, ports) = (list(rule, field), list(rule, "ports"));
-                let peer_ok = peers
-                    .iter()
-                    .any(|item| peer_fits(item, namespace, peer, &cluster.namespaces, options));
+                let peer_ok = peers.iter().any(|item| peer_fits(item, namespace, peer, &cluster.namespaces, options));
                 let port_ok = ports.iter().any(|item| port_fits(item, server, protocol, port));
                 (peers.is_empty() || peer_ok) && (ports.is_empty() || port_ok)
             })
@@ -173,13 +163,8 @@ struct Cluster {
 impl Cluster {
     fn decoded(&self) -> Vec<Policy> {
         let file: Arc<str> = Arc::from("policies.json");
-        let decoded = self
-            .policies
-            .iter()
-            .map(|value| decode(&parse(&value.to_string(), 1).unwrap(), &file));
-        decoded
-            .map(|policy| policy.unwrap_or_else(|found| panic!("{found:#?}")))
-            .collect()
+        let decoded = self.policies.iter().map(|value| decode(&parse(&value.to_string(), 1).unwrap(), &file));
+        decoded.map(|policy| policy.unwrap_or_else(|found| panic!("{found:#?}"))).collect()
     }
 
     /// All pods, a node's address, and addresses outside, for both implementations.
@@ -187,24 +172,11 @@ impl Cluster {
         let address = |text: &str, node: Option<&'static str>| {
             let ip: IpAddr = text.parse().unwrap();
             let is_node = node.map(str::to_string);
-            (
-                Party::Address { ip, node },
-                End {
-                    pod: None,
-                    ips: vec![ip],
-                    runs_on: None,
-                    is_node,
-                    ports: Vec::new(),
-                },
-            )
+            (Party::Address { ip, node }, End { pod: None, ips: vec![ip], runs_on: None, is_node, ports: Vec::new() })
         };
         let pods = self.pods.iter().map(|pod| {
             let port = |port: &ContainerPort| {
-                (
-                    port.name.clone().unwrap_or_default(),
-                    port.number,
-                    port.protocol.name().to_string(),
-                )
+                (port.name.clone().unwrap_or_default(), port.number, port.protocol.name().to_string())
             };
             let end = End {
                 pod: (!pod.host_network).then(|| (pod.namespace.clone(), pod.name.clone(), pod.labels.clone())),
@@ -215,45 +187,23 @@ impl Cluster {
             };
             (Party::pod(pod), end)
         });
-        let others = [
-            address("192.168.0.2", Some("n2")),
-            address("::ffff:10.0.2.9", None),
-            address("fd00::99", None),
-        ];
+        let others = [address("192.168.0.2", Some("n2")), address("::ffff:10.0.2.9", None), address("fd00::99", None)];
         pods.chain(others).collect()
     }
 }
 
 fn labels() -> impl Strategy<Value = Labels> {
-    btree_map(select(vec!["a", "b"]), select(vec!["", "x", "y"]), 0..3).prop_map(|labels| {
-        labels
-            .into_iter()
-            .map(|(key, value)| (key.to_string(), value.to_string()))
-            .collect()
-    })
+    btree_map(select(vec!["a", "b"]), select(vec!["", "x", "y"]), 0..3)
+        .prop_map(|labels| labels.into_iter().map(|(key, value)| (key.to_string(), value.to_string())).collect())
 }
 
 fn pod(index: usize) -> impl Strategy<Value = Pod> {
-    let port = (
-        select(vec!["p", "q"]),
-        select(vec![80u16, 81, 443]),
-        select(Protocol::ALL.to_vec()),
-    );
+    let port = (select(vec!["p", "q"]), select(vec![80u16, 81, 443]), select(Protocol::ALL.to_vec()));
     let node = option::weighted(0.8, select(vec!["n1", "n2"]));
-    (
-        labels(),
-        node,
-        proptest::bool::weighted(0.15),
-        any::<bool>(),
-        vec(port, 0..4),
-    )
-        .prop_map(move |(labels, node, host_network, dual, ports)| {
+    (labels(), node, proptest::bool::weighted(0.15), any::<bool>(), vec(port, 0..4)).prop_map(
+        move |(labels, node, host_network, dual, ports)| {
             let (namespace, name) = (format!("ns{}", index % 2 + 1), format!("pod{index}"));
-            let own = if host_network {
-                "192.168.0.1".to_string()
-            } else {
-                format!("10.0.{}.{index}", index % 2 + 1)
-            };
+            let own = if host_network { "192.168.0.1".to_string() } else { format!("10.0.{}.{index}", index % 2 + 1) };
             let mut addresses: Vec<IpAddr> = vec![own.parse().unwrap()];
             if dual {
                 addresses.push(format!("fd00::{index}").parse().unwrap());
@@ -264,11 +214,7 @@ fn pod(index: usize) -> impl Strategy<Value = Pod> {
                 protocol,
             };
             Pod {
-                workload: Workload {
-                    namespace: namespace.clone(),
-                    kind: "Pod".to_string(),
-                    name: name.clone(),
-                },
+                workload: Workload { namespace: namespace.clone(), kind: "Pod".to_string(), name: name.clone() },
                 namespace,
                 name,
                 labels,
@@ -279,21 +225,19 @@ fn pod(index: usize) -> impl Strategy<Value = Pod> {
                 probed: Default::default(),
                 finished: false,
             }
-        })
+        },
+    )
 }
 
 fn selector() -> impl Strategy<Value = Value> {
     let key = || select(vec!["a", "b", "kubernetes.io/metadata.name"]);
     let value = || select(vec!["", "x", "y", "ns1"]);
-    let expression = (
-        key(),
-        select(vec!["In", "NotIn", "Exists", "DoesNotExist"]),
-        vec(value(), 1..3),
-    )
-        .prop_map(|(key, operator, values)| match operator {
+    let expression = (key(), select(vec!["In", "NotIn", "Exists", "DoesNotExist"]), vec(value(), 1..3)).prop_map(
+        |(key, operator, values)| match operator {
             "In" | "NotIn" => json!({"key": key, "operator": operator, "values": values}),
             _ => json!({"key": key, "operator": operator}),
-        });
+        },
+    );
     prop_oneof![
         2 => Just(json!({})),
         3 => (key(), value()).prop_map(|(key, value)| json!({"matchLabels": {key: value}})),
@@ -346,12 +290,7 @@ fn some(
 }
 
 fn object(fields: impl IntoIterator<Item = Option<(&'static str, Value)>>) -> Value {
-    fields
-        .into_iter()
-        .flatten()
-        .map(|(key, value)| (key.to_string(), value))
-        .collect::<Map<_, _>>()
-        .into()
+    fields.into_iter().flatten().map(|(key, value)| (key.to_string(), value)).collect::<Map<_, _>>().into()
 }
 
 fn policy() -> impl Strategy<Value = Value> {
@@ -374,11 +313,7 @@ fn cluster() -> impl Strategy<Value = Cluster> {
         // One of the namespaces may be known by its name only.
         let known = first.map(|labels| ("ns1".to_string(), labels)).into_iter();
         let namespaces = known.chain([("ns2".to_string(), second)]).collect();
-        Cluster {
-            namespaces,
-            pods,
-            policies,
-        }
+        Cluster { namespaces, pods, policies }
     })
 }
 

@@ -18,11 +18,7 @@ fn pod(namespace: &str, app: &str, address: &str, node: &str, ports: &[(&str, u1
     Pod {
         namespace: namespace.to_string(),
         name: app.to_string(),
-        workload: Workload {
-            namespace: namespace.to_string(),
-            kind: "Pod".to_string(),
-            name: app.to_string(),
-        },
+        workload: Workload { namespace: namespace.to_string(), kind: "Pod".to_string(), name: app.to_string() },
         labels: Labels::from([("app".to_string(), app.to_string())]),
         addresses: vec![address.parse().unwrap()],
         node: Some(node.to_string()),
@@ -49,23 +45,14 @@ impl Cluster {
         let mut agent = pod("ops", "agent", "192.168.0.1", "n1", &[("http", 80, Tcp)]);
         agent.host_network = true;
         let mon = pod("ops", "mon", "10.0.1.1", "n1", &[("http", 9090, Tcp)]);
-        Cluster {
-            namespaces,
-            pods: vec![pod("shop", "web", "10.0.0.1", "n1", &web), db, mon, agent],
-        }
+        Cluster { namespaces, pods: vec![pod("shop", "web", "10.0.0.1", "n1", &web), db, mon, agent] }
     }
 
     /// `web`, `db`, `mon`, `agent`; `n1` and `n2` are nodes' addresses; all else is an address outside.
     fn party(&self, name: &str) -> Party<'_> {
         match name {
-            "n1" => Party::Address {
-                ip: "192.168.0.1".parse().unwrap(),
-                node: Some("n1"),
-            },
-            "n2" => Party::Address {
-                ip: "192.168.0.2".parse().unwrap(),
-                node: Some("n2"),
-            },
+            "n1" => Party::Address { ip: "192.168.0.1".parse().unwrap(), node: Some("n1") },
+            "n2" => Party::Address { ip: "192.168.0.2".parse().unwrap(), node: Some("n2") },
             _ => match self.pods.iter().find(|pod| pod.name == name) {
                 Some(pod) => Party::pod(pod),
                 None => Party::outside(name.parse().unwrap()),
@@ -105,11 +92,7 @@ fn check(specs: &[&str], rows: &[(&str, &str, Protocol, u16, &str, &str)]) {
         let verdict = evaluator.verdict(client_party, server_party, protocol, port);
         let row = format!("{client} -> {server}:{port}/{protocol} under {specs:?}: {shows}");
         assert_eq!(sides(&verdict), allowing, "{row}");
-        assert_eq!(
-            evaluator.allowed(client_party, server_party, protocol, port),
-            verdict.allowed(),
-            "{row}"
-        );
+        assert_eq!(evaluator.allowed(client_party, server_party, protocol, port), verdict.allowed(), "{row}");
         if port > 0 {
             let set = evaluator.allowed_ports(client_party, server_party);
             assert_eq!(set.contains(protocol, port), verdict.allowed(), "{row}");
@@ -126,50 +109,22 @@ fn isolation() {
             ("web", "db", Tcp, 5432, "egress", "selected, no rule: nothing comes in"),
             ("db", "web", Tcp, 80, "both", "and everything goes out"),
             ("web", "mon", Tcp, 9090, "both", "others are not isolated"),
-            (
-                "203.0.113.9",
-                "db",
-                Tcp,
-                5432,
-                "egress",
-                "outside addresses are no exception",
-            ),
+            ("203.0.113.9", "db", Tcp, 5432, "egress", "outside addresses are no exception"),
         ],
     );
     check(
         &[r#"{"policyTypes": ["Egress"], "ingress": [{}]}"#],
         &[
             ("web", "mon", Tcp, 9090, "ingress", "egress without rules denies it"),
-            (
-                "mon",
-                "web",
-                Tcp,
-                80,
-                "both",
-                "ingress rules of an egress policy do not isolate",
-            ),
-            (
-                "web",
-                "db",
-                Tcp,
-                5432,
-                "ingress",
-                "the server's side knows nothing of the client's",
-            ),
+            ("mon", "web", Tcp, 80, "both", "ingress rules of an egress policy do not isolate"),
+            ("web", "db", Tcp, 5432, "ingress", "the server's side knows nothing of the client's"),
         ],
     );
     check(
         &[r#"{"policyTypes": ["Ingress", "Egress"]}"#],
         &[
             ("web", "db", Tcp, 5432, "neither", "both sides"),
-            (
-                "mon",
-                "agent",
-                Tcp,
-                80,
-                "both",
-                "policies select no pod of another namespace",
-            ),
+            ("mon", "agent", Tcp, 80, "both", "policies select no pod of another namespace"),
         ],
     );
     check(
@@ -185,14 +140,7 @@ fn isolation() {
 fn peers() {
     check(
         &[r#"{"ingress": [{"from": [{"podSelector": {"matchLabels": {"app": "mon"}}}]}]}"#],
-        &[(
-            "mon",
-            "web",
-            Tcp,
-            80,
-            "egress",
-            "a podSelector alone means the policy's own namespace",
-        )],
+        &[("mon", "web", Tcp, 80, "egress", "a podSelector alone means the policy's own namespace")],
     );
     check(
         &[r#"{"ingress": [{"from": [{"podSelector": {}}]}]}"#],
@@ -220,48 +168,24 @@ fn peers() {
         r#"{"namespaceSelector": {"matchLabels": {"team": "ops"}}}, {"podSelector": {"matchLabels": {"app": "db"}}}"#;
     check(
         &[&format!(r#"{{"ingress": [{{"from": [{either}]}}]}}"#)],
-        &[
-            ("mon", "web", Tcp, 80, "both", "of two items either"),
-            ("db", "web", Tcp, 80, "both", "the other one"),
-        ],
+        &[("mon", "web", Tcp, 80, "both", "of two items either"), ("db", "web", Tcp, 80, "both", "the other one")],
     );
     let not_ops = r#"{"matchExpressions": [{"key": "team", "operator": "NotIn", "values": ["ops"]}]}"#;
     check(
-        &[&format!(
-            r#"{{"ingress": [{{"from": [{{"namespaceSelector": {not_ops}}}]}}]}}"#
-        )],
+        &[&format!(r#"{{"ingress": [{{"from": [{{"namespaceSelector": {not_ops}}}]}}]}}"#)],
         &[
-            (
-                "db",
-                "web",
-                Tcp,
-                80,
-                "both",
-                "NotIn holds where the key is missing, here of a namespace not known",
-            ),
+            ("db", "web", Tcp, 80, "both", "NotIn holds where the key is missing, here of a namespace not known"),
             ("mon", "web", Tcp, 80, "egress", "and not where the value is listed"),
         ],
     );
     let named = r#"{"matchLabels": {"kubernetes.io/metadata.name": "shop"}}"#;
     check(
-        &[&format!(
-            r#"{{"ingress": [{{"from": [{{"namespaceSelector": {named}}}]}}]}}"#
-        )],
-        &[(
-            "db",
-            "web",
-            Tcp,
-            80,
-            "both",
-            "every namespace has the label of its name, even one not known",
-        )],
+        &[&format!(r#"{{"ingress": [{{"from": [{{"namespaceSelector": {named}}}]}}]}}"#)],
+        &[("db", "web", Tcp, 80, "both", "every namespace has the label of its name, even one not known")],
     );
     check(
         &[r#"{"ingress": [{"from": []}]}"#],
-        &[
-            ("203.0.113.9", "web", Tcp, 80, "both", "no peers: everyone"),
-            ("n2", "web", Sctp, 1, "both", "nodes too"),
-        ],
+        &[("203.0.113.9", "web", Tcp, 80, "both", "no peers: everyone"), ("n2", "web", Sctp, 1, "both", "nodes too")],
     );
 }
 
@@ -279,17 +203,8 @@ fn blocks() {
         ],
     );
     check(
-        &[&format!(
-            r#"{{"ingress": [{{"from": [{block}, {{"ipBlock": {{"cidr": "10.0.0.2/32"}}}}]}}]}}"#
-        )],
-        &[(
-            "db",
-            "web",
-            Tcp,
-            80,
-            "both",
-            "an exception subtracts from its own item only",
-        )],
+        &[&format!(r#"{{"ingress": [{{"from": [{block}, {{"ipBlock": {{"cidr": "10.0.0.2/32"}}}}]}}]}}"#)],
+        &[("db", "web", Tcp, 80, "both", "an exception subtracts from its own item only")],
     );
     check(
         &[r#"{"ingress": [{"from": [{"ipBlock": {"cidr": "fd00::/64"}}]}]}"#],
@@ -305,26 +220,15 @@ fn blocks() {
 
     let cluster = Cluster::new();
     let policies = policies(&[r#"{"ingress": [{"from": [{"ipBlock": {"cidr": "0.0.0.0/0"}}]}]}"#]);
-    let options = Options {
-        ip_block_matches_pods: false,
-    };
+    let options = Options { ip_block_matches_pods: false };
     let evaluator = Evaluator::with_options(&policies, &cluster.namespaces, options);
     let to_db = |client| evaluator.allowed(cluster.party(client), cluster.party("db"), Tcp, 5432);
-    assert!(
-        !to_db("web"),
-        "a plugin such as Cilium does not look at pods' addresses"
-    );
+    assert!(!to_db("web"), "a plugin such as Cilium does not look at pods' addresses");
     assert!(to_db("203.0.113.9") && to_db("agent"), "only at those of others");
     let evaluator = Evaluator::new(&policies, &cluster.namespaces);
-    let at = |address: &str| Party::Pod {
-        pod: &cluster.pods[1],
-        address: Some(address.parse::<IpAddr>().unwrap()),
-    };
+    let at = |address: &str| Party::Pod { pod: &cluster.pods[1], address: Some(address.parse::<IpAddr>().unwrap()) };
     assert!(evaluator.allowed(at("10.0.0.2"), cluster.party("web"), Tcp, 80));
-    assert!(
-        !evaluator.allowed(at("fd00::2"), cluster.party("web"), Tcp, 80),
-        "the connection's own address counts"
-    );
+    assert!(!evaluator.allowed(at("fd00::2"), cluster.party("web"), Tcp, 80), "the connection's own address counts");
 }
 
 #[test]
@@ -338,14 +242,7 @@ fn ports_of_rules() {
             ("db", "web", Tcp, 8000, "both", "a range includes its start"),
             ("db", "web", Tcp, 9000, "both", "and its end"),
             ("db", "web", Tcp, 9001, "egress", "and no more"),
-            (
-                "db",
-                "web",
-                Sctp,
-                8000,
-                "egress",
-                "the protocol is TCP unless it is said",
-            ),
+            ("db", "web", Sctp, 8000, "egress", "the protocol is TCP unless it is said"),
             ("db", "web", Tcp, 0, "egress", "an unknown port is in no range"),
         ],
     );
@@ -358,45 +255,17 @@ fn ports_of_rules() {
     );
     check(
         &[r#"{"ingress": [{}]}"#],
-        &[(
-            "db",
-            "web",
-            Sctp,
-            0,
-            "both",
-            "no ports: every port of every protocol, known or not",
-        )],
+        &[("db", "web", Sctp, 0, "both", "no ports: every port of every protocol, known or not")],
     );
     check(
         &[r#"{"ingress": [{"ports": [{"port": "http"}]}], "egress": [{"ports": [{"port": "http"}]}]}"#],
         &[
-            (
-                "mon",
-                "web",
-                Tcp,
-                80,
-                "both",
-                "a name means the server's container port",
-            ),
+            ("mon", "web", Tcp, 80, "both", "a name means the server's container port"),
             ("mon", "web", Tcp, 8080, "both", "each that has it"),
             ("mon", "web", Tcp, 9090, "egress", "never the client's"),
-            (
-                "db",
-                "mon",
-                Tcp,
-                9090,
-                "both",
-                "for egress too, with another number on another pod",
-            ),
+            ("db", "mon", Tcp, 9090, "both", "for egress too, with another number on another pod"),
             ("db", "mon", Tcp, 80, "ingress", "which is the only one there"),
-            (
-                "mon",
-                "db",
-                Tcp,
-                80,
-                "egress",
-                "a pod without the name has no such port",
-            ),
+            ("mon", "db", Tcp, 80, "egress", "a pod without the name has no such port"),
             ("web", "203.0.113.9", Tcp, 80, "ingress", "nor has an address"),
             ("web", "agent", Tcp, 80, "ingress", "nor a pod on a node's network"),
             ("mon", "web", Udp, 80, "egress", "name and protocol have to match"),
@@ -413,14 +282,7 @@ fn exemptions() {
     check(
         &[r#"{"policyTypes": ["Ingress", "Egress"]}"#],
         &[
-            (
-                "n1",
-                "web",
-                Tcp,
-                80,
-                "both",
-                "a pod's own node may always connect to it",
-            ),
+            ("n1", "web", Tcp, 80, "both", "a pod's own node may always connect to it"),
             ("agent", "web", Tcp, 80, "both", "so may pods on that node's network"),
             ("n1", "db", Tcp, 80, "egress", "another node may not"),
             ("web", "n1", Tcp, 80, "ingress", "and to the node egress rules apply"),
@@ -459,25 +321,12 @@ fn a_verdict_says_why() {
         Evaluator::new(&policies, &cluster.namespaces).verdict(cluster.party("web"), cluster.party("db"), Tcp, 5432);
     let side = verdict.side(Direction::Ingress);
     assert_eq!(side.isolating, [0, 1]);
-    let allow = |rule, peer, port| Allow {
-        policy: 1,
-        rule,
-        peer,
-        port,
-    };
+    let allow = |rule, peer, port| Allow { policy: 1, rule, peer, port };
     let (zero, one) = (Some(0), Some(1));
     let second = [(zero, zero), (zero, one), (one, zero), (one, one)].map(|(peer, port)| allow(1, peer, port));
     assert_eq!(side.allowing, [&second[..], &[allow(5, None, None)]].concat());
-    let near = |rule, matched| NearMiss {
-        policy: 1,
-        rule,
-        matched,
-    };
-    let expected = [
-        near(0, Matched::Peer(zero)),
-        near(2, Matched::Port(one)),
-        near(4, Matched::Peer(None)),
-    ];
+    let near = |rule, matched| NearMiss { policy: 1, rule, matched };
+    let expected = [near(0, Matched::Peer(zero)), near(2, Matched::Port(one)), near(4, Matched::Peer(None))];
     assert_eq!(side.near, expected, "the fourth rule fits in neither half");
     assert!(verdict.egress.isolating.is_empty() && verdict.allowed());
 }
@@ -490,11 +339,7 @@ fn allowed_ports_are_those_of_both_sides() {
         r#"{"podSelector": {"matchLabels": {"app": "db"}}, "policyTypes": ["Egress"], "egress": [{"ports": [{}]}]}"#,
     ]);
     let evaluator = Evaluator::new(&policies, &cluster.namespaces);
-    let ports = |client, server| {
-        evaluator
-            .allowed_ports(cluster.party(client), cluster.party(server))
-            .to_string()
-    };
+    let ports = |client, server| evaluator.allowed_ports(cluster.party(client), cluster.party(server)).to_string();
     assert_eq!(ports("mon", "web"), "70-90/TCP, 8080/TCP");
     assert_eq!(ports("db", "web"), "70-90/TCP, 8080/TCP");
     assert_eq!(ports("db", "mon"), "all/TCP");

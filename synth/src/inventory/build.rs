@@ -12,7 +12,9 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use super::service::SliceEntry;
 use super::workload::{Owners, controlling, is_volatile, lasting_selector, stable};
-use super::{Frontend, Inventory, Node, NodeAddressKind, PodId, Service, ServicePort, TargetPort, Tenure, WorkloadInfo};
+use super::{
+    Frontend, Inventory, Node, NodeAddressKind, PodId, Service, ServicePort, TargetPort, Tenure, WorkloadInfo,
+};
 use crate::endpoint::{Pod, Workload};
 use crate::label::{Labels, Selector};
 use crate::manifest::object::{self, IntOrString, Metadata};
@@ -155,16 +157,22 @@ impl Inventory {
             match address_of(text) {
                 Some(ip) if !addresses.contains(&ip) => addresses.push(ip),
                 Some(_) => {}
-                None => self.warnings.push(format!("{}: pod {namespace}/{}: {text:?} is not an address", stored.origin, metadata.name)),
+                None => self
+                    .warnings
+                    .push(format!("{}: pod {namespace}/{}: {text:?} is not an address", stored.origin, metadata.name)),
             }
         }
         let finished = matches!(status.phase.as_deref(), Some("Succeeded" | "Failed"));
         let host_network = object.spec.host_network.unwrap_or_default();
         if addresses.is_empty() && !finished {
-            self.warnings.push(format!("{}: pod {namespace}/{} has no address yet: its flows cannot be seen", stored.origin, metadata.name));
+            self.warnings.push(format!(
+                "{}: pod {namespace}/{} has no address yet: its flows cannot be seen",
+                stored.origin, metadata.name
+            ));
         }
         if let Some(node) = &object.spec.node_name {
-            let hosts = status.host_ips.iter().flatten().map(|entry| entry.ip.as_str()).chain(status.host_ip.as_deref());
+            let hosts =
+                status.host_ips.iter().flatten().map(|entry| entry.ip.as_str()).chain(status.host_ip.as_deref());
             let node = self.nodes.entry(node.clone()).or_default();
             let of_pod = addresses.iter().copied().filter(|_| host_network);
             for ip in hosts.filter_map(address_of).chain(of_pod) {
@@ -459,7 +467,8 @@ fn is_address_annotation(key: &str) -> bool {
 }
 
 fn ended(status: &object::PodStatus) -> Option<Timestamp> {
-    let states = status.container_statuses.iter().flatten().filter_map(|status| status.state.as_ref()?.terminated.as_ref());
+    let states =
+        status.container_statuses.iter().flatten().filter_map(|status| status.state.as_ref()?.terminated.as_ref());
     states.filter_map(|terminated| terminated.finished_at.as_ref()?.parse().ok()).max()
 }
 
@@ -538,7 +547,11 @@ fn template_pod(stored: &Stored<crate::manifest::Controller>, owners: &Owners<'_
     debug_assert!(owners.get(&namespace, &stored.object.kind, &metadata.name).is_some());
     Some(Pod {
         name: format!("{}-*", metadata.name),
-        workload: Workload { namespace: namespace.clone(), kind: stored.object.kind.clone(), name: metadata.name.clone() },
+        workload: Workload {
+            namespace: namespace.clone(),
+            kind: stored.object.kind.clone(),
+            name: metadata.name.clone(),
+        },
         namespace,
         labels: template.metadata.labels.clone().unwrap_or_default(),
         addresses: Vec::new(),

@@ -141,7 +141,12 @@ impl Inventory {
     }
 
     /// Services whose backend at `port` the pod is, with the Service's own port.
-    pub fn services_of(&self, id: PodId, protocol: Protocol, port: u16) -> impl Iterator<Item = (&Service, &ServicePort)> {
+    pub fn services_of(
+        &self,
+        id: PodId,
+        protocol: Protocol,
+        port: u16,
+    ) -> impl Iterator<Item = (&Service, &ServicePort)> {
         let pod = self.pod(id);
         self.services
             .iter()

@@ -100,7 +100,9 @@ fn split_yaml(text: &str) -> Vec<Document<'_>> {
         line += 1;
         // YAML 1.2 §9.1.2: `---` and `...` in the first column mark documents even inside scalars.
         let marker = ["---", "..."].into_iter().find(|marker| {
-            content.strip_prefix(marker).is_some_and(|rest| rest.is_empty() || rest.starts_with([' ', '\t', '\r', '\n']))
+            content
+                .strip_prefix(marker)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with([' ', '\t', '\r', '\n']))
         });
         if let Some(marker) = marker {
             push_yaml(&mut documents, &text[start..offset], first_line);
@@ -214,7 +216,10 @@ mod tests {
     fn yaml_lists() {
         for (list, what) in [
             ("apiVersion: v1\nitems:\n- apiVersion: v1\n  kind: Pod\n- kind: Node\nkind: List\n", "dashes in column 0"),
-            ("kind: PodList\nitems:\n  # odd\n  - apiVersion: v1\n    kind: Pod\n\n  - kind: Node\n", "indented dashes"),
+            (
+                "kind: PodList\nitems:\n  # odd\n  - apiVersion: v1\n    kind: Pod\n\n  - kind: Node\n",
+                "indented dashes",
+            ),
         ] {
             let kinds: Vec<_> = cut(list).into_iter().map(|(_, line, kind)| (line, kind)).collect();
             let first = list.lines().position(|line| line.contains("- api")).unwrap() as u32 + 1;

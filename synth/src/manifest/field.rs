@@ -29,11 +29,7 @@ impl Invalid {
 
 /// `path: `, except where the sentence has the path in it already, as for unknown fields.
 fn prefix(path: &str, message: &str) -> String {
-    if message.contains(&format!("{path:?}")) {
-        String::new()
-    } else {
-        format!("{path}: ")
-    }
+    if message.contains(&format!("{path:?}")) { String::new() } else { format!("{path}: ") }
 }
 
 /// The problems of one object, in the order found.
@@ -45,11 +41,7 @@ pub(super) struct Problems {
 
 impl Problems {
     pub(super) fn new(file: &Arc<str>, object: String) -> Problems {
-        Problems {
-            file: Arc::clone(file),
-            object,
-            found: Vec::new(),
-        }
+        Problems { file: Arc::clone(file), object, found: Vec::new() }
     }
 
     pub(super) fn into_found(self) -> Vec<Invalid> {
@@ -58,13 +50,7 @@ impl Problems {
 
     fn push(&mut self, line: u32, path: String, message: String) {
         let (file, object) = (Arc::clone(&self.file), self.object.clone());
-        self.found.push(Invalid {
-            file,
-            line,
-            object,
-            path,
-            message,
-        });
+        self.found.push(Invalid { file, line, object, path, message });
     }
 
     /// `Invalid value: "x": words`, once per sentence in `words`.
@@ -100,18 +86,11 @@ pub(super) struct Fields<'n> {
 
 impl<'n> Field<'n> {
     pub(super) fn root(node: &'n Node) -> Field<'n> {
-        Field {
-            node,
-            path: String::new(),
-        }
+        Field { node, path: String::new() }
     }
 
     fn child(&self, name: &str) -> String {
-        if self.path.is_empty() {
-            name.to_string()
-        } else {
-            format!("{}.{name}", self.path)
-        }
+        if self.path.is_empty() { name.to_string() } else { format!("{}.{name}", self.path) }
     }
 
     fn mismatch(&self, problems: &mut Problems, wanted: &str) {
@@ -120,10 +99,7 @@ impl<'n> Field<'n> {
             ("string", Value::Bool(_) | Value::Integer(_) | Value::Float(_)) => ": write it in quotes",
             _ => "",
         };
-        problems.at(
-            self,
-            format!("cannot unmarshal {kind} into a field of type {wanted}{hint}"),
-        );
+        problems.at(self, format!("cannot unmarshal {kind} into a field of type {wanted}{hint}"));
     }
 
     /// The entries, of which only `known` keys are allowed; null is an empty mapping, as for Go's decoder.
@@ -163,10 +139,7 @@ impl<'n> Field<'n> {
             }
         };
         let fields = items.iter().enumerate();
-        let fields = fields.map(|(index, node)| Field {
-            node,
-            path: format!("{}[{index}]", self.path),
-        });
+        let fields = fields.map(|(index, node)| Field { node, path: format!("{}[{index}]", self.path) });
         fields.filter(|field| field.is_there(problems)).collect()
     }
 
@@ -211,10 +184,7 @@ impl<'n> Fields<'n> {
     /// A field that is present and not null.
     pub(super) fn get(&self, name: &str) -> Option<Field<'n>> {
         let node = self.at.node.get(name)?;
-        Some(Field {
-            node,
-            path: self.at.child(name),
-        })
+        Some(Field { node, path: self.at.child(name) })
     }
 
     /// The items of a list, none where it is absent.
@@ -231,15 +201,7 @@ impl<'n> Fields<'n> {
 
     /// Keys and values of a `map[string]string`.
     pub(super) fn strings(&self, problems: &mut Problems) -> Vec<(&'n Key, Field<'n>, &'n str)> {
-        let fields = self.entries.iter().map(|(key, node)| {
-            (
-                key,
-                Field {
-                    node,
-                    path: self.at.child(&key.text),
-                },
-            )
-        });
+        let fields = self.entries.iter().map(|(key, node)| (key, Field { node, path: self.at.child(&key.text) }));
         let fields = fields.filter_map(|(key, field)| {
             let there = field.is_there(problems);
             let value = if there { field.string(problems) } else { None };

@@ -194,7 +194,9 @@ impl Source<'_> {
             text.rsplit_once(" at line ").map_or(text.as_str(), |(message, _)| message).to_string()
         };
         match self {
-            Source::Tree(tree) => serde_json::from_value(tree.to_value()).map_err(|error| self.refuse(&without_place(&error))),
+            Source::Tree(tree) => {
+                serde_json::from_value(tree.to_value()).map_err(|error| self.refuse(&without_place(&error)))
+            }
             Source::Text(document) => match document.form {
                 Form::Json => serde_json::from_str(document.text).map_err(|error| Refused {
                     line: document.line + (error.line() as u32).saturating_sub(1),

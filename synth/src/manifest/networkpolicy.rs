@@ -57,29 +57,14 @@ enum Strictness {
 /// # Errors
 /// Everything that kubectl or the API server would refuse about the object, in the order of the document's sections.
 pub fn decode(node: &Node, file: &Arc<str>) -> Result<Policy, Vec<Invalid>> {
-    let written = |name: &str| {
-        node.get("metadata")
-            .and_then(|metadata| metadata.get(name))
-            .and_then(Node::text)
-    };
-    let name = written("name")
-        .or(written("generateName"))
-        .filter(|name| !name.is_empty());
+    let written = |name: &str| node.get("metadata").and_then(|metadata| metadata.get(name)).and_then(Node::text);
+    let name = written("name").or(written("generateName")).filter(|name| !name.is_empty());
     // Requests without a namespace go to the one of kubectl's context, which is `default` unless it is set.
-    let namespace = written("namespace")
-        .filter(|namespace| !namespace.is_empty())
-        .unwrap_or("default");
-    let strictness = if written("uid").is_some() {
-        Strictness::Server
-    } else {
-        Strictness::Manifest
-    };
+    let namespace = written("namespace").filter(|namespace| !namespace.is_empty()).unwrap_or("default");
+    let strictness = if written("uid").is_some() { Strictness::Server } else { Strictness::Manifest };
 
     let object = format!("NetworkPolicy {namespace}/{}", name.unwrap_or("?"));
-    let mut decoder = Decoder {
-        strictness,
-        problems: Problems::new(file, object),
-    };
+    let mut decoder = Decoder { strictness, problems: Problems::new(file, object) };
     // There is no status any more; servers up to 1.27 printed one.
     let known = ["apiVersion", "kind", "metadata", "spec", "status"];
     let root = Field::root(node).fields(&known, &mut decoder.problems);
@@ -91,26 +76,10 @@ pub fn decode(node: &Node, file: &Arc<str>) -> Result<Policy, Vec<Invalid>> {
     if !found.is_empty() {
         return Err(found);
     }
-    let Spec {
-        subject,
-        ingress,
-        egress,
-    } = spec;
-    let origin = Origin {
-        file: Arc::clone(file),
-        line: node.line,
-    };
+    let Spec { subject, ingress, egress } = spec;
+    let origin = Origin { file: Arc::clone(file), line: node.line };
     let (namespace, name) = (namespace.to_string(), name.unwrap_or_default().to_string());
-    Ok(Policy {
-        namespace,
-        name,
-        labels,
-        created,
-        origin,
-        subject,
-        ingress,
-        egress,
-    })
+    Ok(Policy { namespace, name, labels, created, origin, subject, ingress, egress })
 }
 
 struct Spec {
@@ -129,20 +98,12 @@ impl Decoder {
         match root.string("apiVersion", &mut self.problems) {
             Some((_, API_VERSION)) => {}
             Some((field, version)) => {
-                let gone = if version == "extensions/v1beta1" {
-                    ", gone since Kubernetes 1.16"
-                } else {
-                    ""
-                };
+                let gone = if version == "extensions/v1beta1" { ", gone since Kubernetes 1.16" } else { "" };
                 let words = format!("no matches for kind \"NetworkPolicy\" in version {version:?}{gone}");
                 self.problems.at(&field, format!("{words}: use {API_VERSION:?}"));
             }
             None if root.get("apiVersion").is_none() => {
-                self.problems.absent(
-                    root.at(),
-                    "apiVersion",
-                    &format!("apiVersion not set: use {API_VERSION:?}"),
-                );
+                self.problems.absent(root.at(), "apiVersion", &format!("apiVersion not set: use {API_VERSION:?}"));
             }
             None => {}
         }
@@ -157,11 +118,7 @@ impl Decoder {
     fn metadata(&mut self, root: &Fields) -> (Labels, Option<capture::Timestamp>) {
         let problems = &mut self.problems;
         let Some(metadata) = root.get("metadata") else {
-            problems.absent(
-                root.at(),
-                "metadata.name",
-                "Required value: name or generateName is required",
-            );
+            problems.absent(root.at(), "metadata.name", "Required value: name or generateName is required");
             return (Labels::new(), None);
         };
         let metadata = metadata.fields(&METADATA, problems);
@@ -175,11 +132,7 @@ impl Decoder {
             }
         }
         if !named && metadata.get("name").is_none_or(|name| name.node.text().is_some()) {
-            problems.absent(
-                metadata.at(),
-                "name",
-                "Required value: name or generateName is required",
-            );
+            problems.absent(metadata.at(), "name", "Required value: name or generateName is required");
         }
         if let Some((field, namespace)) = metadata.string("namespace", problems)
             && !namespace.is_empty()
@@ -195,10 +148,7 @@ impl Decoder {
         if let Some(annotations) = metadata.get("annotations") {
             self.annotations(annotations);
         }
-        let labels = metadata
-            .get("labels")
-            .map(|map| labels(map, &mut self.problems))
-            .unwrap_or_default();
+        let labels = metadata.get("labels").map(|map| labels(map, &mut self.problems)).unwrap_or_default();
         self.time(&metadata, "deletionTimestamp");
         (labels, self.time(&metadata, "creationTimestamp"))
     }
@@ -207,20 +157,13 @@ impl Decoder {
         let fields = map.entries(&mut self.problems);
         let mut size = 0;
         for (key, field, value) in fields.strings(&mut self.problems) {
-            let at = Field {
-                node: field.node,
-                path: fields.at().path.clone(),
-            };
+            let at = Field { node: field.node, path: fields.at().path.clone() };
             // "The rule is QualifiedName except that case doesn't matter": ValidateAnnotations in apimachinery.
-            self.problems
-                .invalid(&at, &key.text, &label_key(&key.text.to_lowercase()));
+            self.problems.invalid(&at, &key.text, &label_key(&key.text.to_lowercase()));
             size += key.text.len() + value.len();
         }
         if size > ANNOTATIONS {
-            self.problems.at(
-                fields.at(),
-                format!("Too long: may not be more than {ANNOTATIONS} bytes"),
-            );
+            self.problems.at(fields.at(), format!("Too long: may not be more than {ANNOTATIONS} bytes"));
         }
     }
 
@@ -238,18 +181,11 @@ impl Decoder {
     fn spec(&mut self, root: &Fields) -> Spec {
         let Some(spec) = root.get("spec") else {
             // Every field of the spec is optional, hence so is the spec: it isolates all pods of the namespace.
-            return Spec {
-                subject: Selector::everything(),
-                ingress: Some(Vec::new()),
-                egress: None,
-            };
+            return Spec { subject: Selector::everything(), ingress: Some(Vec::new()), egress: None };
         };
         let spec = spec.fields(&["podSelector", "ingress", "egress", "policyTypes"], &mut self.problems);
         // "This field is optional. If it is not specified, it defaults to an empty selector."
-        let subject = spec
-            .get("podSelector")
-            .map(|field| self.selector(field))
-            .unwrap_or_default();
+        let subject = spec.get("podSelector").map(|field| self.selector(field)).unwrap_or_default();
         let ingress = self.rules(&spec, Direction::Ingress);
         let egress = self.rules(&spec, Direction::Egress);
         let types = self.policy_types(&spec);
@@ -262,11 +198,7 @@ impl Decoder {
         } else {
             (types.contains(&Direction::Ingress), types.contains(&Direction::Egress))
         };
-        Spec {
-            subject,
-            ingress: isolates_ingress.then_some(ingress),
-            egress: isolates_egress.then_some(egress),
-        }
+        Spec { subject, ingress: isolates_ingress.then_some(ingress), egress: isolates_egress.then_some(egress) }
     }
 
     fn policy_types(&mut self, spec: &Fields) -> Vec<Direction> {
@@ -275,10 +207,7 @@ impl Decoder {
             && let Some(list) = spec.get("policyTypes")
         {
             let given: Vec<_> = items.iter().map(|item| item.node.text().unwrap_or("?")).collect();
-            self.problems.at(
-                &list,
-                format!("Invalid value: {given:?}: may not specify more than two policyTypes"),
-            );
+            self.problems.at(&list, format!("Invalid value: {given:?}: may not specify more than two policyTypes"));
             return Vec::new();
         }
         let mut types = Vec::new();
@@ -334,38 +263,22 @@ impl Decoder {
             Some(field) => self.protocol(&field),
         };
         let problems = &mut self.problems;
-        let end = fields
-            .get("endPort")
-            .and_then(|field| field.int32(problems).map(|end| (field, end)));
+        let end = fields.get("endPort").and_then(|field| field.int32(problems).map(|end| (field, end)));
         let Some(port) = fields.get("port") else {
             // "This field cannot be defined if the port field is not defined or if the port field is defined as a named
             // (string) port."
             if let Some((field, end)) = end {
-                problems.invalid(
-                    &field,
-                    end,
-                    &["may not be specified when `port` is not specified".to_string()],
-                );
+                problems.invalid(&field, end, &["may not be specified when `port` is not specified".to_string()]);
             }
             // "If this field is not provided, this matches all port names and numbers."
-            return Some(PolicyPort {
-                protocol: protocol?,
-                port: PortMatch::Every,
-            });
+            return Some(PolicyPort { protocol: protocol?, port: PortMatch::Every });
         };
         if let Value::String(name) = &port.node.value {
             if let Some((field, end)) = end {
-                problems.invalid(
-                    &field,
-                    end,
-                    &["may not be specified when `port` is non-numeric".to_string()],
-                );
+                problems.invalid(&field, end, &["may not be specified when `port` is non-numeric".to_string()]);
             }
             problems.invalid(&port, name, &port_name(name));
-            return Some(PolicyPort {
-                protocol: protocol?,
-                port: PortMatch::Named(name.clone()),
-            });
+            return Some(PolicyPort { protocol: protocol?, port: PortMatch::Named(name.clone()) });
         }
         let number = port.int32(problems)?;
         problems.invalid(&port, number, &port_number(number));
@@ -382,23 +295,15 @@ impl Decoder {
         };
         let bound = |number: i32| u16::try_from(number).ok().and_then(NonZeroU16::new);
         let range = PortRange::new(bound(number)?, bound(last)?)?;
-        Some(PolicyPort {
-            protocol: protocol?,
-            port: PortMatch::Range(range),
-        })
+        Some(PolicyPort { protocol: protocol?, port: PortMatch::Range(range) })
     }
 
     fn protocol(&mut self, field: &Field) -> Option<Protocol> {
         let name = field.string(&mut self.problems)?;
         let protocol = Protocol::from_name(name);
         if protocol.is_none() {
-            let supported = Protocol::ALL
-                .map(|protocol| format!("{:?}", protocol.name()))
-                .join(", ");
-            self.problems.at(
-                field,
-                format!("Unsupported value: {name:?}: supported values: {supported}"),
-            );
+            let supported = Protocol::ALL.map(|protocol| format!("{:?}", protocol.name())).join(", ");
+            self.problems.at(field, format!("Unsupported value: {name:?}: supported values: {supported}"));
         }
         protocol
     }
@@ -416,8 +321,7 @@ impl Decoder {
             (Some(block), None, None) => block.map(Peer::Block),
             // "If this field is set then neither of the other fields can be."
             (Some(_), _, _) => {
-                self.problems
-                    .at(fields.at(), "Forbidden: may not specify both ipBlock and another peer");
+                self.problems.at(fields.at(), "Forbidden: may not specify both ipBlock and another peer");
                 None
             }
             // "If namespaceSelector is also set, then the NetworkPolicyPeer as a whole selects the pods matching
@@ -425,10 +329,7 @@ impl Decoder {
             // podSelector in the policy's own namespace."
             (None, pods, namespaces) => {
                 let namespaces = namespaces.map_or(Namespaces::Own, Namespaces::Matching);
-                Some(Peer::Pods {
-                    namespaces,
-                    pods: pods.unwrap_or_default(),
-                })
+                Some(Peer::Pods { namespaces, pods: pods.unwrap_or_default() })
             }
         }
     }
@@ -452,8 +353,7 @@ impl Decoder {
             let Some(inner) = self.cidr(&item, text) else { continue };
             // "Except values will be rejected if they are outside the cidr range", and so is the range itself.
             if outer.is_some_and(|outer| !outer.contains(&inner) || outer.prefix_len() >= inner.prefix_len()) {
-                self.problems
-                    .invalid(&item, text, &["must be a strict subset of `cidr`".to_string()]);
+                self.problems.invalid(&item, text, &["must be a strict subset of `cidr`".to_string()]);
             }
             except.push(inner);
         }

@@ -170,9 +170,7 @@ fn options() -> serde_saphyr::Options {
 
 /// The reader's error in the words of somebody who has the file open.
 fn explain(error: &serde_saphyr::Error, first_line: u32) -> NodeError {
-    let line = error
-        .location()
-        .map_or(first_line, |location| shift(location, first_line));
+    let line = error.location().map_or(first_line, |location| shift(location, first_line));
     let message = match error.without_snippet() {
         serde_saphyr::Error::DuplicateMappingKey { key: Some(key), .. } => format!("key {key:?} already set in map"),
         serde_saphyr::Error::DuplicateMappingKey { .. } => "key already set in map".to_string(),
@@ -292,10 +290,7 @@ impl Builder<'_> {
             Raw::Sequence(items) => Value::Sequence(items.into_iter().map(|Scanned(item)| self.node(item)).collect()),
             Raw::Mapping(entries) => Value::Mapping(entries.into_iter().map(|entry| self.entry(entry)).collect()),
         };
-        Node {
-            line: shift(defined, self.first_line),
-            value,
-        }
+        Node { line: shift(defined, self.first_line), value }
     }
 
     fn entry(&self, (key, Scanned(value)): (Spanned<String>, Scanned)) -> (Key, Node) {
@@ -336,11 +331,7 @@ impl Builder<'_> {
             return false;
         }
         // The span leaves out what stands before a scalar: a tag on its line, the `|` or `>` of a block above it.
-        let start = location
-            .span()
-            .byte_offset()
-            .and_then(|offset| usize::try_from(offset).ok())
-            .unwrap_or(0);
+        let start = location.span().byte_offset().and_then(|offset| usize::try_from(offset).ok()).unwrap_or(0);
         let before = self.text[..start].trim_end();
         let word = before.rsplit(char::is_whitespace).next().unwrap_or(before);
         !word.starts_with(['!', '|', '>'])
@@ -409,10 +400,7 @@ mod tests {
     use super::*;
 
     fn value(text: &str) -> Value {
-        parse(&format!("key: {text}\n"), 1)
-            .unwrap()
-            .get("key")
-            .map_or(Value::Null, |node| node.value.clone())
+        parse(&format!("key: {text}\n"), 1).unwrap().get("key").map_or(Value::Null, |node| node.value.clone())
     }
 
     #[test]
@@ -442,18 +430,10 @@ mod tests {
             ("0o17", Integer(15), "octal of YAML 1.2"),
             ("080", Float(80.0), "no octal, so a float"),
             ("0x1f", Integer(31), "hexadecimal"),
-            (
-                "-0x1F",
-                Integer(-31),
-                "negative hexadecimal, which YAML 1.2 leaves text",
-            ),
+            ("-0x1F", Integer(-31), "negative hexadecimal, which YAML 1.2 leaves text"),
             ("0b101", Integer(5), "binary"),
             ("+12", Integer(12), "sign"),
-            (
-                "99999999999999999999",
-                Integer(99_999_999_999_999_999_999),
-                "beyond 64 bits",
-            ),
+            ("99999999999999999999", Integer(99_999_999_999_999_999_999), "beyond 64 bits"),
             ("1e3", Float(1000.0), "exponent"),
             ("1.5", Float(1.5), "fraction"),
             (".5", Float(0.5), "no leading digit"),
@@ -462,11 +442,7 @@ mod tests {
             ("10.0.0.0/8", text("10.0.0.0/8"), "so is a CIDR"),
             ("2026-11-01", text("2026-11-01"), "and a date"),
             ("2026-11-01T00:00:00Z", text("2026-11-01T00:00:00Z"), "and a time"),
-            (
-                "-",
-                Value::Sequence(vec![Node { line: 1, value: Null }]),
-                "an empty item is null",
-            ),
+            ("-", Value::Sequence(vec![Node { line: 1, value: Null }]), "an empty item is null"),
             ("x", text("x"), "text"),
             ("\"\\ud83d\\ude00\"", text("\u{1f600}"), "JSON's surrogate pairs"),
         ] {
@@ -483,27 +459,16 @@ mod tests {
         let root = parse("# head\nspec:\n  rules:\n  - a: 1\n    b:\n  - c\n", 10).unwrap();
         let spec = root.get("spec").unwrap();
         let rules = spec.get("rules").unwrap().items().unwrap();
-        let Value::Mapping(entries) = &rules[0].value else {
-            panic!("{rules:?}")
-        };
+        let Value::Mapping(entries) = &rules[0].value else { panic!("{rules:?}") };
         assert_eq!((root.line, rules[0].line, rules[1].line), (11, 13, 15));
-        assert_eq!(
-            (entries[1].0.line, entries[1].1.line),
-            (14, 14),
-            "an unwritten value has its key's line"
-        );
+        assert_eq!((entries[1].0.line, entries[1].1.line), (14, 14), "an unwritten value has its key's line");
     }
 
     #[test]
     fn keys_are_text() {
         let root = parse("yes: 1\n80: 2\n\"on\": 3\n", 1).unwrap();
-        let Value::Mapping(entries) = root.value else {
-            panic!("not a mapping")
-        };
-        assert_eq!(
-            entries.iter().map(|(key, _)| key.text.as_str()).collect::<Vec<_>>(),
-            ["true", "80", "on"]
-        );
+        let Value::Mapping(entries) = root.value else { panic!("not a mapping") };
+        assert_eq!(entries.iter().map(|(key, _)| key.text.as_str()).collect::<Vec<_>>(), ["true", "80", "on"]);
     }
 
     #[test]
@@ -533,12 +498,7 @@ mod tests {
             (&blocks, 7 + 128, "nested deeper than 128 levels, or too many aliases"),
         ] {
             let error = parse(text, 7).unwrap_err();
-            assert_eq!(
-                (error.line, error.message.as_str()),
-                (line, words),
-                "{}",
-                &text[..text.len().min(40)]
-            );
+            assert_eq!((error.line, error.message.as_str()), (line, words), "{}", &text[..text.len().min(40)]);
         }
         let error = parse(&bomb, 1).unwrap_err();
         assert!(!error.message.contains('\n'), "{error}");
@@ -551,18 +511,7 @@ mod tests {
         let items = root.get("items").unwrap().items().unwrap();
         assert_eq!((items.len(), items[99_999].line), (100_000, 100_001));
         let text = "x".repeat(1 << 20);
-        assert_eq!(
-            parse(&format!("{{\"{text}\": 1}}"), 1).unwrap_err().line,
-            1,
-            "a key has its limit"
-        );
-        assert_eq!(
-            parse(&format!("{{\"a\": \"{text}\"}}"), 1)
-                .unwrap()
-                .get("a")
-                .unwrap()
-                .text(),
-            Some(text.as_str())
-        );
+        assert_eq!(parse(&format!("{{\"{text}\": 1}}"), 1).unwrap_err().line, 1, "a key has its limit");
+        assert_eq!(parse(&format!("{{\"a\": \"{text}\"}}"), 1).unwrap().get("a").unwrap().text(), Some(text.as_str()));
     }
 }

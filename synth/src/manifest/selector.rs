@@ -10,10 +10,7 @@ pub(super) fn labels(map: Field, problems: &mut Problems) -> Labels {
     let fields = map.entries(problems);
     let mut labels = Labels::new();
     for (key, field, value) in fields.strings(problems) {
-        let at = Field {
-            node: field.node,
-            path: fields.at().path.clone(),
-        };
+        let at = Field { node: field.node, path: fields.at().path.clone() };
         problems.invalid(&at, &key.text, &label_key(&key.text));
         problems.invalid(&at, value, &label_value(value));
         labels.insert(key.text.clone(), value.to_string());
@@ -74,11 +71,7 @@ fn requirement(field: Field, stored: bool, problems: &mut Problems) -> Option<Re
                 problems.absent(at, "values", words);
                 return None;
             }
-            Some(if name == "In" {
-                Requirement::In { key, values }
-            } else {
-                Requirement::NotIn { key, values }
-            })
+            Some(if name == "In" { Requirement::In { key, values } } else { Requirement::NotIn { key, values } })
         }
         Some(name @ ("Exists" | "DoesNotExist")) => {
             // "If the operator is Exists or DoesNotExist, the values array must be empty."
@@ -86,17 +79,10 @@ fn requirement(field: Field, stored: bool, problems: &mut Problems) -> Option<Re
                 let words = "Forbidden: may not be specified when `operator` is 'Exists' or 'DoesNotExist'";
                 problems.absent(at, "values", words);
             }
-            Some(if name == "Exists" {
-                Requirement::Exists { key }
-            } else {
-                Requirement::Absent { key }
-            })
+            Some(if name == "Exists" { Requirement::Exists { key } } else { Requirement::Absent { key } })
         }
         other => {
-            let words = format!(
-                "Invalid value: {:?}: not a valid selector operator",
-                other.unwrap_or_default()
-            );
+            let words = format!("Invalid value: {:?}: not a valid selector operator", other.unwrap_or_default());
             match operator {
                 Some((field, _)) => problems.at(&field, words),
                 // A value that is no text has been reported as that.

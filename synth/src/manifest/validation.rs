@@ -52,11 +52,7 @@ pub(super) fn label_key(key: &str) -> Vec<String> {
             if prefix.is_empty() {
                 wrong.push("prefix part must be non-empty".to_string());
             } else {
-                wrong.extend(
-                    subdomain(prefix, false)
-                        .into_iter()
-                        .map(|words| format!("prefix part {words}")),
-                );
+                wrong.extend(subdomain(prefix, false).into_iter().map(|words| format!("prefix part {words}")));
             }
             name
         }
@@ -69,11 +65,7 @@ pub(super) fn label_key(key: &str) -> Vec<String> {
     if name.is_empty() {
         wrong.push("name part must be non-empty".to_string());
     }
-    wrong.extend(
-        longer_than(63, name)
-            .into_iter()
-            .map(|words| format!("name part {words}")),
-    );
+    wrong.extend(longer_than(63, name).into_iter().map(|words| format!("name part {words}")));
     if !is_qualified(name) {
         wrong.push(format!("name part {QUALIFIED}"));
     }
@@ -92,11 +84,7 @@ pub(super) fn label_value(value: &str) -> Vec<String> {
 /// `IsValidPortName`.
 pub(super) fn port_name(name: &str) -> Vec<String> {
     let mut wrong = longer_than(15, name);
-    if name.is_empty()
-        || !name
-            .bytes()
-            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
-    {
+    if name.is_empty() || !name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-') {
         wrong.push("must contain only alpha-numeric characters (a-z, 0-9), and hyphens (-)".to_string());
     }
     if !name.bytes().any(|b| b.is_ascii_lowercase()) {
@@ -113,11 +101,7 @@ pub(super) fn port_name(name: &str) -> Vec<String> {
 
 /// `IsValidPortNum`.
 pub(super) fn port_number(number: i32) -> Vec<String> {
-    if (1..=65535).contains(&number) {
-        Vec::new()
-    } else {
-        vec!["must be between 1 and 65535, inclusive".to_string()]
-    }
+    if (1..=65535).contains(&number) { Vec::new() } else { vec!["must be between 1 and 65535, inclusive".to_string()] }
 }
 
 /// A CIDR with its host bits masked, and what a server that validates strictly (KEP-4858) holds against it. Other
@@ -139,11 +123,7 @@ pub(super) fn cidr(text: &str) -> Option<Cidr> {
         .parse()
         .or_else(|error| {
             // "/0" and "/00" are all zeros and leave nothing to parse.
-            if length.bytes().all(|b| b == b'0') {
-                Ok(0)
-            } else {
-                Err(error)
-            }
+            if length.bytes().all(|b| b == b'0') { Ok(0) } else { Err(error) }
         })
         .ok()?;
     let strict: Option<IpAddr> = address.parse().ok();
@@ -162,10 +142,7 @@ pub(super) fn cidr(text: &str) -> Option<Cidr> {
     } else {
         None
     };
-    Some(Cidr {
-        net: unmapped(net.trunc()),
-        objection,
-    })
+    Some(Cidr { net: unmapped(net.trunc()), objection })
 }
 
 /// `::ffff:10.0.0.0/104` is 10.0.0.0/8 to Go's `net.IPNet`.
@@ -191,27 +168,12 @@ fn without_leading_zeros(address: &str) -> Option<IpAddr> {
     if !address.contains(':') {
         return dotted(address).parse::<Ipv4Addr>().ok().map(IpAddr::V4);
     }
-    let groups = address.split(':').map(|group| {
-        if group.contains('.') {
-            dotted(group)
-        } else {
-            short(group)
-        }
-    });
-    groups
-        .collect::<Vec<_>>()
-        .join(":")
-        .parse::<Ipv6Addr>()
-        .ok()
-        .map(IpAddr::V6)
+    let groups = address.split(':').map(|group| if group.contains('.') { dotted(group) } else { short(group) });
+    groups.collect::<Vec<_>>().join(":").parse::<Ipv6Addr>().ok().map(IpAddr::V6)
 }
 
 fn longer_than(limit: usize, text: &str) -> Vec<String> {
-    if text.len() > limit {
-        vec![format!("must be no more than {limit} characters")]
-    } else {
-        Vec::new()
-    }
+    if text.len() > limit { vec![format!("must be no more than {limit} characters")] } else { Vec::new() }
 }
 
 fn is_dns_label(label: &str) -> bool {
@@ -282,19 +244,13 @@ mod tests {
             ("80", &["must contain at least one letter (a-z)"]),
             ("a--b", &["must not contain consecutive hyphens"]),
             ("-a", &["must not begin or end with a hyphen"]),
-            (
-                "HTTP1x",
-                &["must contain only alpha-numeric characters (a-z, 0-9), and hyphens (-)"],
-            ),
+            ("HTTP1x", &["must contain only alpha-numeric characters (a-z, 0-9), and hyphens (-)"]),
             ("a-very-long-name", &["must be no more than 15 characters"]),
         ] {
             assert_eq!(port_name(name), expected, "{name}");
         }
         assert!(port_number(1).is_empty() && port_number(65535).is_empty());
-        assert_eq!(
-            (port_number(0).len(), port_number(65536).len(), port_number(-1).len()),
-            (1, 1, 1)
-        );
+        assert_eq!((port_number(0).len(), port_number(65536).len(), port_number(-1).len()), (1, 1, 1));
     }
 
     #[test]
@@ -323,10 +279,7 @@ mod tests {
             ("fe80::1%eth0/64", None),
             ("", None),
         ] {
-            let expected = expected.map(|(net, objection)| Cidr {
-                net: net.parse().unwrap(),
-                objection,
-            });
+            let expected = expected.map(|(net, objection)| Cidr { net: net.parse().unwrap(), objection });
             assert_eq!(cidr(text), expected, "{text}");
         }
     }

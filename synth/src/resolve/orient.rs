@@ -43,11 +43,7 @@ impl Known {
                     } else if flow.outcome == Outcome::Established {
                         for socket in [Some(*dialled), *served].into_iter().flatten() {
                             known.sockets.insert((flow.protocol, socket));
-                            known.ports.insert((
-                                flow.protocol,
-                                inventory.endpoint(socket.ip, flow.first),
-                                socket.port,
-                            ));
+                            known.ports.insert((flow.protocol, inventory.endpoint(socket.ip, flow.first), socket.port));
                         }
                     }
                 }
@@ -147,8 +143,7 @@ fn is_declared(protocol: Protocol, socket: Socket, time: Timestamp, inventory: &
             declares(inventory.pod(id)) || inventory.services_of(id, protocol, socket.port).next().is_some()
         }
         Holder::Node(name) => {
-            inventory.api_servers().get(&socket.ip) == Some(&socket.port)
-                || inventory.host_pods(name).any(declares)
+            inventory.api_servers().get(&socket.ip) == Some(&socket.port) || inventory.host_pods(name).any(declares)
         }
         _ => false,
     }
@@ -157,11 +152,7 @@ fn is_declared(protocol: Protocol, socket: Socket, time: Timestamp, inventory: &
 /// The same server, seen with a handshake elsewhere.
 fn served_elsewhere(side: &Side, flow: &Flow, known: &Known, inventory: &Inventory) -> bool {
     known.sockets.contains(&(flow.protocol, side.socket))
-        || known.ports.contains(&(
-            flow.protocol,
-            inventory.endpoint(side.socket.ip, flow.first),
-            side.socket.port,
-        ))
+        || known.ports.contains(&(flow.protocol, inventory.endpoint(side.socket.ip, flow.first), side.socket.port))
 }
 
 /// A port on which many clients converge.
