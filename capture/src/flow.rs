@@ -130,7 +130,8 @@ pub struct Flow {
     pub last: Timestamp,
     /// Microseconds from SYN to SYN-ACK (INIT to INIT ACK) at the capture point nearest to the client.
     pub latency: Option<u32>,
-    /// UDP: datagrams the client sent, copies at several capture points included. 0 for other protocols.
+    /// UDP: how many different datagrams the client was seen sending, four at most; copies of one at several capture
+    /// points are one, or two. 0 for other protocols.
     pub datagrams: u32,
     /// UDP: a DNS message was read.
     pub dns: bool,

@@ -106,7 +106,7 @@ impl Tracker {
             Transport::Udp(udp) => {
                 let (pair, side) = self.pair(Protocol::Udp, from(udp.source), to(udp.destination), time);
                 let message = self.udp_names(packet, udp);
-                self.datagrams.datagram(time, pair, side, message.as_ref());
+                self.datagrams.datagram(time, pair, side, udp.payload, message.as_ref());
             }
             Transport::Sctp(sctp) => {
                 let (pair, side) = self.pair(Protocol::Sctp, from(sctp.source), to(sctp.destination), time);

@@ -1,1 +1,56 @@
-fn main() {}
+//! `ringfence`: from captured traffic and a cluster's objects to proved NetworkPolicies.
+//!
+//! Owns people, files and exit codes; everything that decides anything is in `capture` and `synth`. `args` is what the
+//! user typed, `input` what it stands for, and each subcommand is a file.
+
+mod args;
+mod check;
+mod declared;
+mod exit;
+mod flows;
+mod generate;
+mod input;
+mod row;
+mod selection;
+mod summary;
+mod table;
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use args::{Args, Command};
+use exit::Exit;
+
+fn main() -> ExitCode {
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(error) => {
+            // Help and version are answers, not errors; a closed pipe behind them is fine.
+            let _ = error.print();
+            return if error.use_stderr() { Exit::Unusable.into() } else { Exit::Fine.into() };
+        }
+    };
+    let mut out = io::BufWriter::new(io::stdout().lock());
+    let done = match &args.command {
+        Command::Flows(args) => flows::run(args, &mut out),
+        Command::Generate(args) => generate::run(args, &mut out),
+        Command::Check(args) => check::run(args, &mut out),
+    };
+    match done.and_then(|exit| out.flush().map(|()| exit).map_err(Into::into)) {
+        Ok(exit) => exit.into(),
+        // Whoever reads the output has seen enough: `| head` is no failure.
+        Err(error) if is_closed_pipe(&error) => Exit::Fine.into(),
+        Err(error) => {
+            let _ = writeln!(io::stderr(), "ringfence: {error:#}");
+            Exit::Unusable.into()
+        }
+    }
+}
+
+fn is_closed_pipe(error: &anyhow::Error) -> bool {
+    error
+        .chain()
+        .any(|cause| cause.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe))
+}

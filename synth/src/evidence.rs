@@ -56,7 +56,7 @@ pub const MAX_HISTOGRAMS: usize = 16_384;
 pub struct Evidence {
     /// Connections: TCP by SYN, UDP by 5-tuple.
     pub connections: u64,
-    /// UDP datagrams sent by clients.
+    /// Different UDP datagrams sent by clients, four a connection at most.
     pub datagrams: u64,
     /// First packet of the first connection.
     pub first: Timestamp,

@@ -19,6 +19,7 @@ use crate::policy::Policy;
 pub use build::Options;
 pub use service::{Backend, Frontend, Service, ServicePort, TargetPort};
 pub use workload::WorkloadInfo;
+pub(crate) use workload::{is_volatile, stable};
 
 /// Index of a pod in [`Inventory::pods`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -160,6 +161,11 @@ impl Inventory {
                 .flatten()
                 .any(|tenure| tenure.pod == id && tenure.from.plus(-SLACK) <= time && time < tenure.to.plus(SLACK))
         })
+    }
+
+    /// The node that has an address.
+    pub fn node_name(&self, ip: IpAddr) -> Option<&str> {
+        self.node_of.get(&ip).map(String::as_str)
     }
 
     /// The living pods on a node's own network.

@@ -138,3 +138,75 @@ impl fmt::Display for Selector {
         Ok(())
     }
 }
+
+/// What is wrong with a selector on the command line.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{text:?} is not a label selector such as app=web,tier!=cache,env in (a,b),!canary")]
+pub struct SelectorError {
+    text: String,
+}
+
+/// kubectl's form: `a=b,c!=d,e in (x,y),f notin (x),g,!h`.
+impl std::str::FromStr for Selector {
+    type Err = SelectorError;
+
+    fn from_str(text: &str) -> Result<Selector, SelectorError> {
+        let bad = || SelectorError { text: text.to_string() };
+        let mut terms = Vec::new();
+        let (mut start, mut depth) = (0, 0usize);
+        for (at, character) in text.char_indices() {
+            match character {
+                '(' => depth += 1,
+                ')' => depth = depth.checked_sub(1).ok_or_else(bad)?,
+                ',' if depth == 0 => {
+                    terms.push(&text[start..at]);
+                    start = at + 1;
+                }
+                _ => {}
+            }
+        }
+        terms.push(&text[start..]);
+        terms.into_iter().map(|term| requirement(term.trim()).ok_or_else(bad)).collect()
+    }
+}
+
+fn requirement(term: &str) -> Option<Requirement> {
+    let key = |text: &str| {
+        let text = text.trim();
+        let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./".contains(&byte);
+        (!text.is_empty() && text.bytes().all(fits)).then(|| text.to_string())
+    };
+    let list = |text: &str| -> Option<BTreeSet<String>> {
+        let inner = text.trim().strip_prefix('(')?.strip_suffix(')')?;
+        Some(inner.split(',').map(|value| value.trim().to_string()).collect())
+    };
+    let one = |value: &str| BTreeSet::from([value.trim().to_string()]);
+    if let Some((left, right)) = term.split_once(" notin ") {
+        Some(Requirement::NotIn { key: key(left)?, values: list(right)? })
+    } else if let Some((left, right)) = term.split_once(" in ") {
+        Some(Requirement::In { key: key(left)?, values: list(right)? })
+    } else if let Some((left, right)) = term.split_once("!=") {
+        Some(Requirement::NotIn { key: key(left)?, values: one(right) })
+    } else if let Some((left, right)) = term.split_once("==").or_else(|| term.split_once('=')) {
+        Some(Requirement::In { key: key(left)?, values: one(right) })
+    } else if let Some(absent) = term.strip_prefix('!') {
+        Some(Requirement::Absent { key: key(absent)? })
+    } else {
+        Some(Requirement::Exists { key: key(term)? })
+    }
+}
+
+#[cfg(test)]
+mod selector_tests {
+    use super::*;
+
+    #[test]
+    fn reads_what_kubectl_reads() {
+        let text = "a=b,c!=d,e in (x, y),f notin (z),g,!h";
+        let selector: Selector = text.parse().unwrap();
+        assert_eq!(selector.to_string(), "a=b,e in (x, y),c notin (d),f notin (z),g,!h");
+        for wrong in ["", "a=b,,c", "a in b", "a in (b", "=b", "a b"] {
+            assert!(wrong.parse::<Selector>().is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,12 +1,19 @@
 //! From flows to proved NetworkPolicies.
+pub mod check;
+pub mod declare;
 pub mod endpoint;
 pub mod evaluate;
 pub mod evidence;
 pub mod graph;
 pub mod inventory;
 pub mod label;
+pub mod learn;
 pub mod manifest;
 pub mod policy;
 pub mod port;
 pub mod ports;
+pub mod prove;
+pub mod render;
 pub mod resolve;
+pub mod select;
+pub mod synthesize;

@@ -1,18 +1,29 @@
 //! UDP conversations: one per 5-tuple, however long it is idle.
 
 use std::collections::HashMap;
+use std::hash::{Hash, Hasher};
+
+use rustc_hash::FxHasher;
 
 use super::{HIGH, LOW, Pair};
 use crate::flow::{Flow, Opening, Outcome, Proof};
 use crate::names::Dns;
-use crate::time::Timestamp;
+use crate::time::{SECOND, Timestamp};
+
+/// So many datagrams of a side are told apart; further ones add nothing that anybody asks for.
+const TOLD_APART: usize = 4;
+
+/// Copies of one datagram at several capture points are at most about this far apart, in nanoseconds.
+const COPIES: i64 = SECOND / 20;
 
 #[derive(Debug)]
 struct Conversation {
     /// First datagram of each side; `MAX` where it sent none.
     first: [Timestamp; 2],
     last: Timestamp,
-    sent: [u32; 2],
+    sent: [bool; 2],
+    /// Marks of different datagrams of each side, [`TOLD_APART`] at most.
+    marks: [Vec<u64>; 2],
     /// An ICMP error quoted a datagram of this side.
     refused: [bool; 2],
     asked: [bool; 2],
@@ -26,11 +37,18 @@ pub(super) struct Datagrams {
 }
 
 impl Datagrams {
-    pub(super) fn datagram(&mut self, time: Timestamp, pair: Pair, side: usize, message: Option<&Dns>) {
+    pub(super) fn datagram(&mut self, time: Timestamp, pair: Pair, side: usize, payload: &[u8], message: Option<&Dns>) {
         let conversation = self.conversation(pair);
         conversation.first[side] = time.min(conversation.first[side]);
         conversation.last = time.max(conversation.last);
-        conversation.sent[side] = conversation.sent[side].saturating_add(1);
+        conversation.sent[side] = true;
+        let marks = &mut conversation.marks[side];
+        if marks.len() < TOLD_APART {
+            let mark = mark(time, payload);
+            if !marks.contains(&mark) {
+                marks.push(mark);
+            }
+        }
         match message {
             Some(Dns::Query) => conversation.asked[side] = true,
             Some(Dns::Response(_)) => conversation.answered[side] = true,
@@ -49,7 +67,8 @@ impl Datagrams {
         self.conversations.entry(pair).or_insert_with(|| Conversation {
             first: [Timestamp::MAX; 2],
             last: Timestamp::MIN,
-            sent: [0; 2],
+            sent: [false; 2],
+            marks: [Vec::new(), Vec::new()],
             refused: [false; 2],
             asked: [false; 2],
             answered: [false; 2],
@@ -60,7 +79,7 @@ impl Datagrams {
     pub(super) fn finish(self, flows: &mut Vec<Flow>) -> u64 {
         let mut remnants = 0;
         for (pair, conversation) in self.conversations {
-            if conversation.sent == [0, 0] {
+            if conversation.sent == [false, false] {
                 remnants += 1;
             } else {
                 flows.push(flow(&pair, &conversation));
@@ -68,6 +87,15 @@ impl Datagrams {
         }
         remnants
     }
+}
+
+/// The same for copies of a datagram, different for most others. Copies on both sides of a tick differ, so one datagram
+/// can count as two, but not as three.
+fn mark(time: Timestamp, payload: &[u8]) -> u64 {
+    let mut hasher = FxHasher::default();
+    time.0.div_euclid(COPIES).hash(&mut hasher);
+    payload[..payload.len().min(64)].hash(&mut hasher);
+    hasher.finish()
 }
 
 fn flow(pair: &Pair, conversation: &Conversation) -> Flow {
@@ -80,8 +108,8 @@ fn flow(pair: &Pair, conversation: &Conversation) -> Flow {
     };
     let (from, to) = if client == LOW { (pair.low, pair.high) } else { (pair.high, pair.low) };
     let outcome = match conversation.sent {
-        [0, _] | [_, 0] if conversation.refused[client] && conversation.sent[client] > 0 => Outcome::Refused,
-        [0, _] | [_, 0] => Outcome::OneWay,
+        [false, _] | [_, false] if conversation.refused[client] && conversation.sent[client] => Outcome::Refused,
+        [false, _] | [_, false] => Outcome::OneWay,
         _ => Outcome::Answered,
     };
     Flow {
@@ -91,7 +119,7 @@ fn flow(pair: &Pair, conversation: &Conversation) -> Flow {
         first: conversation.first[LOW].min(conversation.first[HIGH]),
         last: conversation.last,
         latency: None,
-        datagrams: conversation.sent[client],
+        datagrams: conversation.marks[client].len() as u32,
         dns: conversation.asked != [false; 2] || conversation.answered != [false; 2],
     }
 }

@@ -112,7 +112,7 @@ impl Inventory {
                 {
                     continue;
                 }
-                let Some(number) = target_on(pod, port) else { continue };
+                let Some(number) = port.target_on(pod) else { continue };
                 for ip in pod.addresses.iter().filter(|ip| ip.is_ipv4() == ip4) {
                     let known = service.endpoints.iter().filter(|entry| entry.ip == *ip);
                     let serving = service.endpoints.is_empty() || known.clone().any(|entry| entry.serving);
@@ -155,7 +155,7 @@ impl Inventory {
                     && service.selector.as_ref().is_some_and(|selector| selector.matches(&pod.labels))
             })
             .flat_map(|service| service.ports.iter().map(move |entry| (service, entry)))
-            .filter(move |(_, entry)| entry.protocol == protocol && target_on(pod, entry) == Some(port))
+            .filter(move |(_, entry)| entry.protocol == protocol && entry.target_on(pod) == Some(port))
     }
 
     /// Endpoints of `default/kubernetes`: the API servers.
@@ -169,14 +169,16 @@ impl Inventory {
     }
 }
 
-/// The number of a Service's target port on one pod; named ports are looked up there.
-fn target_on(pod: &crate::endpoint::Pod, port: &ServicePort) -> Option<u16> {
-    match &port.target {
-        TargetPort::Number(number) => Some(*number),
-        TargetPort::Named(name) => pod
-            .ports
-            .iter()
-            .find(|declared| declared.name.as_deref() == Some(name) && declared.protocol == port.protocol)
-            .map(|declared| declared.number),
+impl ServicePort {
+    /// The number of the target port on one pod; named ports are looked up there.
+    pub fn target_on(&self, pod: &crate::endpoint::Pod) -> Option<u16> {
+        match &self.target {
+            TargetPort::Number(number) => Some(*number),
+            TargetPort::Named(name) => pod
+                .ports
+                .iter()
+                .find(|declared| declared.name.as_deref() == Some(name) && declared.protocol == self.protocol)
+                .map(|declared| declared.number),
+        }
     }
 }

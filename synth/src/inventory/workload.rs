@@ -23,7 +23,7 @@ pub struct WorkloadInfo {
 }
 
 /// Label keys that a controller sets anew for each rollout, run or pod. A selector made of them is wrong tomorrow.
-pub(super) fn is_volatile(key: &str) -> bool {
+pub(crate) fn is_volatile(key: &str) -> bool {
     const NAMES: [&str; 9] = [
         "pod-template-hash",
         "rollouts-pod-template-hash",
@@ -41,7 +41,7 @@ pub(super) fn is_volatile(key: &str) -> bool {
 }
 
 /// `labels` without those that change.
-pub(super) fn stable(labels: &Labels) -> Labels {
+pub(crate) fn stable(labels: &Labels) -> Labels {
     labels.iter().filter(|(key, _)| !is_volatile(key)).map(|(key, value)| (key.clone(), value.clone())).collect()
 }
 

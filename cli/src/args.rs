@@ -1,0 +1,180 @@
+//! What the user types.
+
+use std::path::PathBuf;
+
+use capture::Timestamp;
+use clap::{Parser, Subcommand, ValueEnum};
+use ipnet::IpNet;
+
+/// Least-privilege NetworkPolicies from recorded traffic, proved against it
+///
+/// Ringfence reads captures and what `kubectl get -o yaml` prints, finds out which workloads really talk to each
+/// other, writes the smallest NetworkPolicies that allow exactly that, and replays the traffic against them before it
+/// prints them. Data goes to stdout, everything else to stderr.
+#[derive(Debug, Parser)]
+#[command(name = "ringfence", version, propagate_version = true, after_help = EXITS)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+const EXITS: &str =
+    "Exit codes: 0 nothing to report, 1 findings, 2 bad usage or unreadable input, 3 not enough evidence.";
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Show the observed edges
+    #[command(after_help = "Examples:
+  ringfence flows --pcap node-a.pcap node-b.pcap --cluster dump.yaml
+  tcpdump -w - -i any | ringfence flows --pcap - -o json")]
+    Flows(FlowsArgs),
+    /// Write least-privilege NetworkPolicies that allow exactly the observed edges
+    #[command(after_help = "Examples:
+  ringfence generate --pcap node-*.pcap --cluster dump.yaml -o policies/ --default-deny
+  ringfence generate --pcap node-*.pcap --cluster dump.yaml -o policies/ --check
+
+Edges in --exclude and --include files, one a line, `*` for any workload, port or protocol, reason required:
+  shop/web -> shop/api:8080/TCP  # moved to v2 next week
+  shop/* -> 203.0.113.0/24:443/TCP  # the old provider")]
+    Generate(GenerateArgs),
+    /// Hold policies against the observed edges
+    #[command(after_help = "Examples:
+  ringfence check --pcap node-*.pcap --cluster dump.yaml
+  ringfence check --pcap node-*.pcap --cluster dump.yaml --policies pull-request/ -o json")]
+    Check(CheckArgs),
+}
+
+/// Where flows come from.
+#[derive(Debug, clap::Args)]
+pub(crate) struct FlowInput {
+    /// Captures: pcap or pcapng, gzip or not; `-` for stdin
+    #[arg(long = "pcap", value_name = "FILE", num_args = 1.., required = true)]
+    pub(crate) pcaps: Vec<PathBuf>,
+    /// Only packets from this time on (RFC 3339)
+    #[arg(long, value_name = "TIME")]
+    pub(crate) since: Option<Timestamp>,
+    /// Only packets before this time (RFC 3339)
+    #[arg(long, value_name = "TIME")]
+    pub(crate) until: Option<Timestamp>,
+}
+
+/// Where the cluster's objects come from.
+#[derive(Debug, clap::Args)]
+pub(crate) struct ClusterInput {
+    /// Cluster objects as `kubectl get -o yaml|json` prints them, or plain manifests; files or directories
+    #[arg(long = "cluster", value_name = "FILE|DIR", num_args = 1..)]
+    pub(crate) clusters: Vec<PathBuf>,
+    /// A range in which pods have their addresses, besides those of the nodes
+    #[arg(long = "pod-cidr", value_name = "CIDR", num_args = 1..)]
+    pub(crate) pod_ranges: Vec<IpNet>,
+}
+
+/// What is written; all flows are read in any case.
+#[derive(Debug, Default, clap::Args)]
+pub(crate) struct Selected {
+    /// Only this namespace
+    #[arg(short, long, value_name = "NAME", conflicts_with = "all_namespaces")]
+    pub(crate) namespace: Option<String>,
+    /// All namespaces (the default)
+    #[arg(short = 'A', long)]
+    pub(crate) all_namespaces: bool,
+    /// Only workloads whose pods carry these labels
+    #[arg(short = 'l', long, value_name = "SELECTOR")]
+    pub(crate) selector: Option<String>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct FlowsArgs {
+    #[command(flatten)]
+    pub(crate) flows: FlowInput,
+    #[command(flatten)]
+    pub(crate) cluster: ClusterInput,
+    #[command(flatten)]
+    pub(crate) selected: Selected,
+    /// Output format
+    #[arg(short, long, value_enum, default_value_t = FlowsFormat::Table)]
+    pub(crate) output: FlowsFormat,
+    /// No summary, only errors
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum FlowsFormat {
+    Table,
+    Json,
+    Dot,
+    Mermaid,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct GenerateArgs {
+    #[command(flatten)]
+    pub(crate) flows: FlowInput,
+    #[command(flatten)]
+    pub(crate) cluster: ClusterInput,
+    #[command(flatten)]
+    pub(crate) selected: Selected,
+    /// A directory for one file per workload in one directory per namespace, or `-` for stdout
+    #[arg(short, long, value_name = "DIR|-", default_value = "-")]
+    pub(crate) output: PathBuf,
+    /// Write nothing; exit 1 if a file in the output directory would change
+    #[arg(long)]
+    pub(crate) check: bool,
+    /// Add a policy `default-deny` to every namespace that gets a policy
+    #[arg(long)]
+    pub(crate) default_deny: bool,
+    /// Allow DNS also for workloads that were not seen asking
+    #[arg(long)]
+    pub(crate) dns_for_all: bool,
+    /// Allow the cloud's metadata service for the workloads that used it
+    #[arg(long)]
+    pub(crate) allow_metadata: bool,
+    /// Edges that were seen but are not wanted
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    pub(crate) exclude: Vec<PathBuf>,
+    /// Edges that were not seen but are wanted
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    pub(crate) include: Vec<PathBuf>,
+    /// What was watched: a node, a namespace, or a label selector; everything where absent
+    #[arg(long, value_name = "NODE|NS|SELECTOR", num_args = 1..)]
+    pub(crate) watched: Vec<String>,
+    /// No summary, only errors
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct CheckArgs {
+    #[command(flatten)]
+    pub(crate) flows: FlowInput,
+    #[command(flatten)]
+    pub(crate) cluster: ClusterInput,
+    /// Policies to hold against the edges, instead of those in the cluster input; `-` for stdin
+    #[arg(long, value_name = "FILE|DIR|-", num_args = 1..)]
+    pub(crate) policies: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) selected: Selected,
+    /// Output format
+    #[arg(short, long, value_enum, default_value_t = CheckFormat::Table)]
+    pub(crate) output: CheckFormat,
+    /// No summary, only errors
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum CheckFormat {
+    Table,
+    Json,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_definitions_are_sound() {
+        super::Args::command().debug_assert();
+    }
+}

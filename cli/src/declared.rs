@@ -1,0 +1,24 @@
+//! Files of edges that the user declares.
+
+use std::fs;
+use std::path::PathBuf;
+
+use anyhow::{Context, bail};
+use synth::declare::{self, Declared};
+
+/// Reads `--exclude` or `--include` files.
+pub(crate) fn read(paths: &[PathBuf]) -> anyhow::Result<Vec<Declared>> {
+    let mut edges = Vec::new();
+    let mut errors = Vec::new();
+    for path in paths {
+        let text = fs::read_to_string(path).with_context(|| path.display().to_string())?;
+        match declare::parse(&path.display().to_string(), &text) {
+            Ok(found) => edges.extend(found),
+            Err(found) => errors.extend(found.iter().map(ToString::to_string)),
+        }
+    }
+    if !errors.is_empty() {
+        bail!("{}", errors.join("\n"));
+    }
+    Ok(edges)
+}

@@ -1,0 +1,258 @@
+//! `ringfence generate`: policies that allow exactly what was seen.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use synth::graph::Edge;
+use synth::inventory::Inventory;
+use synth::learn::{Choices, Reason, Watched, left_out};
+use synth::policy::Direction;
+use synth::prove::{Proof, prove};
+use synth::render::render;
+use synth::resolve::resolve;
+use synth::synthesize::{Options, Plan, Planned, synthesize};
+
+use crate::args::GenerateArgs;
+use crate::exit::Exit;
+use crate::selection::Selection;
+use crate::summary::{self, number};
+use crate::{declared, input};
+
+/// Edges named one by one in each list of the summary.
+const NAMED: usize = 5;
+
+/// Runs the command.
+pub(crate) fn run(args: &GenerateArgs, out: &mut impl Write) -> anyhow::Result<Exit> {
+    let to_stdout = args.output.as_os_str() == "-";
+    if args.check && to_stdout {
+        bail!("--check compares with files: it needs -o DIR");
+    }
+    let selection = Selection::new(&args.selected)?;
+    let exclude = declared::read(&args.exclude)?;
+    let include = declared::read(&args.include)?;
+    if args.cluster.clusters.is_empty() {
+        bail!("policies select pods by label: give the cluster's objects with --cluster FILE");
+    }
+    let cluster = input::cluster(&args.cluster)?;
+    let watched = watched(&args.watched, &cluster.inventory)?;
+    let traffic = input::traffic(&args.flows, &cluster.inventory, args.quiet)?;
+    let resolved = resolve(&traffic.tracked.flows, &traffic.tracked.names, &cluster.inventory);
+    let options = Options {
+        choices: Choices { allow_metadata: args.allow_metadata, exclude },
+        include,
+        watched,
+        default_deny: args.default_deny,
+        dns_for_all: args.dns_for_all,
+    };
+    let plan = synthesize(&resolved, &cluster.inventory, &options);
+    let proof = prove(&plan, &resolved.graph, &cluster.inventory, &options.choices);
+    let left = left_out(&resolved.graph, &cluster.inventory, &options.choices);
+    let chosen: Vec<&Planned> = plan
+        .policies
+        .iter()
+        .filter(|planned| match planned.workloads.first() {
+            Some(workload) => selection.has(workload, &cluster.inventory),
+            None => {
+                args.selected.selector.is_none()
+                    && args.selected.namespace.as_ref().is_none_or(|namespace| *namespace == planned.policy.namespace)
+            }
+        })
+        .collect();
+    summary::input(&cluster, &traffic, &resolved.doubts, args.quiet)?;
+    if !proof.holds() {
+        report_failure(&proof)?;
+        return Ok(Exit::Findings);
+    }
+    let mut changed = false;
+    if to_stdout {
+        for planned in &chosen {
+            write!(out, "---\n{}", render(planned))?;
+        }
+        out.flush()?;
+    } else if args.check {
+        changed = report_changes(&args.output, &chosen, args.quiet)?;
+    } else {
+        write_files(&args.output, &chosen)?;
+    }
+    if !args.quiet {
+        report(&plan, &proof, &left, &cluster.inventory, chosen.len())?;
+    }
+    let learned = plan.policies.iter().any(|planned| !planned.workloads.is_empty());
+    Ok(if !cluster.problems.is_empty() {
+        Exit::Unusable
+    } else if !learned {
+        Exit::Insufficient
+    } else if changed {
+        Exit::Findings
+    } else {
+        Exit::Fine
+    })
+}
+
+/// `--watched`: a label selector where it has an operator, else a node or a namespace of the cluster input.
+fn watched(values: &[String], inventory: &Inventory) -> anyhow::Result<Watched> {
+    let mut watched = Watched::default();
+    for value in values {
+        let is_node = inventory.nodes.contains_key(value);
+        let is_namespace = inventory.namespaces.labels(value).is_some();
+        if let Some(node) = value.strip_prefix("node/") {
+            watched.nodes.push(node.to_string());
+        } else if let Some(namespace) = value.strip_prefix("namespace/") {
+            watched.namespaces.push(namespace.to_string());
+        } else if is_node && is_namespace {
+            bail!(
+                "--watched {value}: both a node and a namespace have this name; write node/{value} or namespace/{value}"
+            );
+        } else if is_node {
+            watched.nodes.push(value.clone());
+        } else if is_namespace {
+            watched.namespaces.push(value.clone());
+        } else if value.contains(['=', '(', '!']) {
+            watched.selectors.push(value.parse().context("--watched")?);
+        } else {
+            bail!(
+                "--watched {value}: no node and no namespace of the cluster input has this name, and a label selector has an operator"
+            );
+        }
+    }
+    Ok(watched)
+}
+
+/// `DIR/namespace/name.yaml`.
+fn path_of(directory: &Path, planned: &Planned) -> PathBuf {
+    directory.join(&planned.policy.namespace).join(format!("{}.yaml", planned.policy.name))
+}
+
+fn write_files(directory: &Path, chosen: &[&Planned]) -> anyhow::Result<()> {
+    for planned in chosen {
+        let path = path_of(directory, planned);
+        let text = render(planned);
+        // An unchanged file keeps its time, for tools that watch it.
+        if fs::read_to_string(&path).is_ok_and(|old| old == text) {
+            continue;
+        }
+        if let Some(parent) = path.parent() {
+            fs::create_dir_all(parent).with_context(|| parent.display().to_string())?;
+        }
+        fs::write(&path, text).with_context(|| path.display().to_string())?;
+    }
+    Ok(())
+}
+
+/// Lists the files that would change; whether there are any.
+fn report_changes(directory: &Path, chosen: &[&Planned], quiet: bool) -> anyhow::Result<bool> {
+    let mut err = io::stderr().lock();
+    let mut changed = false;
+    for planned in chosen {
+        let path = path_of(directory, planned);
+        let sign = match fs::read_to_string(&path) {
+            Ok(old) if old == render(planned) => continue,
+            Ok(_) => "~",
+            Err(_) => "+",
+        };
+        changed = true;
+        if !quiet {
+            writeln!(err, "{sign} {}", path.display())?;
+        }
+    }
+    Ok(changed)
+}
+
+fn report_failure(proof: &Proof) -> anyhow::Result<()> {
+    let mut err = io::stderr().lock();
+    writeln!(err, "error: the policies do not pass the gate, so nothing is written; this is a defect of ringfence:")?;
+    for broken in &proof.broken {
+        writeln!(err, "  {broken}")?;
+    }
+    for denied in &proof.denied {
+        writeln!(err, "  denied although seen: {denied}")?;
+    }
+    Ok(())
+}
+
+fn report(
+    plan: &Plan,
+    proof: &Proof,
+    left: &BTreeMap<Reason, Vec<&Edge>>,
+    inventory: &Inventory,
+    written: usize,
+) -> anyhow::Result<()> {
+    let mut err = io::stderr().lock();
+    let workloads: usize = plan.policies.iter().map(|planned| planned.workloads.len()).sum();
+    let rules: usize = plan
+        .policies
+        .iter()
+        .flat_map(|planned| Direction::ALL.map(|direction| planned.policy.rules(direction).map_or(0, <[_]>::len)))
+        .sum();
+    let of = inventory.workloads.values().filter(|info| !info.host_network).count();
+    writeln!(err, "{written} policies written; {workloads} of {of} workloads isolated, {rules} rules")?;
+    writeln!(err, "gate: {} edges replayed, none denied", number(proof.replayed))?;
+    match proof.tightness {
+        Some(tightness) => writeln!(
+            err,
+            "tightness: {} of {} pairs of pods may talk, {} were seen to",
+            number(tightness.allowed),
+            number(tightness.all),
+            number(tightness.observed)
+        )?,
+        None => writeln!(err, "tightness: not computed for so many workloads")?,
+    }
+    for (reason, edges) in left {
+        let connections: u64 =
+            edges.iter().flat_map(|edge| edge.outcomes.values()).map(|evidence| evidence.connections).sum();
+        writeln!(
+            err,
+            "left out, {}: {} edges, {} connections",
+            reason.text(),
+            number(edges.len() as u64),
+            number(connections)
+        )?;
+        for edge in edges.iter().take(NAMED) {
+            let key = &edge.key;
+            writeln!(err, "  {} -> {}:{}/{}", key.client, key.server, key.port, key.protocol)?;
+        }
+        if edges.len() > NAMED {
+            writeln!(err, "  ... and {} more", number((edges.len() - NAMED) as u64))?;
+        }
+    }
+    let list = |items: &[String]| items.join(", ");
+    let names =
+        |workloads: &[synth::endpoint::Workload]| list(&workloads.iter().map(ToString::to_string).collect::<Vec<_>>());
+    for group in &plan.merged {
+        writeln!(err, "warning: no label tells these apart, so they share one policy: {}", names(group))?;
+    }
+    for denied in &proof.denied_before {
+        writeln!(err, "warning: seen although policies of the cluster deny it: {denied}")?;
+    }
+    for finding in &plan.findings {
+        writeln!(err, "warning: {finding}")?;
+    }
+    if !plan.silent.is_empty() {
+        writeln!(err, "no policy, nothing seen that makes a rule: {}", names(&plan.silent))?;
+    }
+    if !plan.unwatched.is_empty() {
+        writeln!(err, "no policy, not watched: {}", names(&plan.unwatched))?;
+    }
+    let mut one_directed: BTreeMap<Direction, BTreeSet<String>> = BTreeMap::new();
+    for (workload, direction) in &plan.one_directed {
+        one_directed.entry(*direction).or_default().insert(workload.to_string());
+    }
+    for (direction, workloads) in one_directed {
+        writeln!(
+            err,
+            "isolated without any {direction} rule, none was seen: {}",
+            list(&workloads.into_iter().collect::<Vec<_>>())
+        )?;
+    }
+    if !plan.without_dns.is_empty() {
+        writeln!(
+            err,
+            "not seen asking for names, so not allowed to (--dns-for-all allows it): {}",
+            names(&plan.without_dns)
+        )?;
+    }
+    Ok(())
+}

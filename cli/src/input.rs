@@ -1,0 +1,137 @@
+//! What the arguments stand for: captures read to flows, objects to an inventory.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{self, IsTerminal, Read, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use capture::merge::{self, Span};
+use capture::{CaptureFile, Timestamp, Tracked, Tracker};
+use synth::inventory::{Inventory, Options};
+use synth::manifest::Objects;
+
+use crate::args::{ClusterInput, FlowInput};
+
+/// The cluster's objects and what could not be read of them.
+pub(crate) struct Cluster {
+    pub(crate) inventory: Inventory,
+    pub(crate) problems: Vec<String>,
+    pub(crate) ignored: BTreeMap<String, u64>,
+}
+
+/// What one capture file was.
+pub(crate) struct Observer {
+    pub(crate) name: String,
+    pub(crate) span: Span,
+    pub(crate) frames: u64,
+    pub(crate) dropped: u64,
+    pub(crate) damage: Option<String>,
+}
+
+/// Flows and where they come from.
+pub(crate) struct Traffic {
+    pub(crate) tracked: Tracked,
+    pub(crate) observers: Vec<Observer>,
+}
+
+/// Reads the cluster input; without any the inventory is empty.
+pub(crate) fn cluster(input: &ClusterInput) -> anyhow::Result<Cluster> {
+    let objects = objects(&input.clusters)?;
+    let options = Options { pod_ranges: input.pod_ranges.clone() };
+    let inventory = Inventory::build(&objects, &options);
+    let problems = objects.problems.iter().map(ToString::to_string).collect();
+    Ok(Cluster { inventory, problems, ignored: objects.ignored })
+}
+
+/// Reads manifests from files, directories and, for `-`, stdin.
+pub(crate) fn objects(paths: &[PathBuf]) -> anyhow::Result<Objects> {
+    let mut objects = Objects::default();
+    for path in paths {
+        if path.as_os_str() == "-" {
+            let mut text = String::new();
+            io::stdin().read_to_string(&mut text).context("stdin")?;
+            objects.load("stdin", &text);
+            continue;
+        }
+        let files = manifest_files(path)?;
+        if files.is_empty() {
+            bail!("{}: no .yaml, .yml or .json file in this directory", path.display());
+        }
+        for file in files {
+            let bytes = fs::read(&file).with_context(|| file.display().to_string())?;
+            let text = String::from_utf8(bytes)
+                .map_err(|error| anyhow::anyhow!("{}: not UTF-8 text: {}", file.display(), error.utf8_error()))?;
+            if text.trim().is_empty() {
+                bail!("{}: the file is empty", file.display());
+            }
+            objects.load(&file.display().to_string(), &text);
+        }
+    }
+    Ok(objects)
+}
+
+/// A file as it is; of a directory, all manifests in it and below it, sorted.
+fn manifest_files(path: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    let metadata = fs::metadata(path).with_context(|| path.display().to_string())?;
+    if !metadata.is_dir() {
+        return Ok(vec![path.to_path_buf()]);
+    }
+    let mut entries: Vec<PathBuf> = fs::read_dir(path)
+        .and_then(|entries| entries.map(|entry| entry.map(|entry| entry.path())).collect())
+        .with_context(|| path.display().to_string())?;
+    entries.sort();
+    let mut files = Vec::new();
+    for entry in entries {
+        let is_manifest = entry
+            .extension()
+            .and_then(|extension| extension.to_str())
+            .is_some_and(|extension| matches!(extension, "yaml" | "yml" | "json"));
+        if entry.is_dir() {
+            files.extend(manifest_files(&entry)?);
+        } else if is_manifest {
+            files.push(entry);
+        }
+    }
+    Ok(files)
+}
+
+/// Reads the captures as one, by time. Addresses that change hands in `inventory` start new conversations.
+pub(crate) fn traffic(input: &FlowInput, inventory: &Inventory, quiet: bool) -> anyhow::Result<Traffic> {
+    let stdin = input.pcaps.iter().filter(|path| path.as_os_str() == "-").count();
+    if stdin > 1 {
+        bail!("--pcap -: stdin can be read only once");
+    }
+    if input.pcaps.len() > usize::from(u16::MAX) {
+        bail!("--pcap: more than {} files", u16::MAX);
+    }
+    let mut files = input.pcaps.iter().map(|path| CaptureFile::open(path)).collect::<Result<Vec<_>, _>>()?;
+    let mut tracker = Tracker::new(inventory.turnovers());
+    let since = input.since.unwrap_or(Timestamp::MIN);
+    let until = input.until.unwrap_or(Timestamp::MAX);
+    let show = !quiet && io::stderr().is_terminal();
+    let progress = |frames: u64| {
+        if show && frames.is_multiple_of(1 << 20) {
+            let _ = write!(io::stderr(), "\r{frames} frames");
+        }
+    };
+    let spans = merge::read(&mut files, &mut tracker, since, until, progress)?;
+    if show {
+        let _ = write!(io::stderr(), "\r\x1b[K");
+    }
+    let observers = files
+        .iter()
+        .zip(spans)
+        .map(|(file, span)| {
+            let statistics = file.statistics();
+            Observer {
+                name: file.name().to_string(),
+                span,
+                frames: statistics.frames,
+                dropped: statistics.interfaces.iter().filter_map(|interface| interface.dropped).sum(),
+                damage: file.damage().map(ToString::to_string),
+            }
+        })
+        .collect();
+    Ok(Traffic { tracked: tracker.finish(), observers })
+}

@@ -1,0 +1,40 @@
+//! Which endpoints are written: `-n` and `-l`.
+
+use anyhow::Context;
+use synth::endpoint::{Endpoint, Workload};
+use synth::inventory::Inventory;
+use synth::label::Selector;
+
+use crate::args::Selected;
+
+/// The namespace and labels asked for.
+pub(crate) struct Selection {
+    namespace: Option<String>,
+    selector: Option<Selector>,
+}
+
+impl Selection {
+    /// Reads `-n` and `-l`.
+    pub(crate) fn new(selected: &Selected) -> anyhow::Result<Selection> {
+        let selector = selected.selector.as_deref().map(str::parse).transpose().context("--selector")?;
+        Ok(Selection { namespace: selected.namespace.clone(), selector })
+    }
+
+    /// Whether a workload is asked for.
+    pub(crate) fn has(&self, workload: &Workload, inventory: &Inventory) -> bool {
+        let labelled = |selector: &Selector| {
+            inventory
+                .workloads
+                .get(workload)
+                .is_some_and(|info| info.pods.iter().any(|pod| selector.matches(&inventory.pod(*pod).labels)))
+        };
+        self.namespace.as_ref().is_none_or(|namespace| *namespace == workload.namespace)
+            && self.selector.as_ref().is_none_or(labelled)
+    }
+
+    /// Whether one of two endpoints is asked for.
+    pub(crate) fn touches(&self, ends: [&Endpoint; 2], inventory: &Inventory) -> bool {
+        self.namespace.is_none() && self.selector.is_none()
+            || ends.into_iter().filter_map(Endpoint::workload).any(|workload| self.has(workload, inventory))
+    }
+}

@@ -1,0 +1,162 @@
+//! Policies held against the observed edges.
+
+use std::collections::BTreeSet;
+
+use capture::{Outcome, Timestamp};
+
+use crate::evaluate::{Evaluator, Matched, Verdict};
+use crate::evidence::Evidence;
+use crate::graph::{Class, Edge, Graph};
+use crate::inventory::Inventory;
+use crate::policy::{Direction, Policy};
+use crate::prove::party;
+use crate::resolve::is_metadata;
+
+/// What is wrong with an edge and the policies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// It works today, and the policies would deny it.
+    WouldDeny,
+    /// Policies older than the flow deny it, and it was established all the same: nothing enforces them.
+    NotEnforced,
+    /// It worked before a policy that denies it came, and only failed since.
+    Broken,
+    /// No policy isolates either side, so nothing speaks about it.
+    Uncovered,
+}
+
+impl Kind {
+    /// The word of the machine format.
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::WouldDeny => "would_deny",
+            Kind::NotEnforced => "not_enforced",
+            Kind::Broken => "broken",
+            Kind::Uncovered => "uncovered",
+        }
+    }
+}
+
+/// One finding.
+#[derive(Debug, Clone)]
+pub struct Finding<'a> {
+    /// What is wrong.
+    pub kind: Kind,
+    /// With which edge.
+    pub edge: &'a Edge,
+    /// The outcome it is about.
+    pub outcome: Outcome,
+    /// What was observed of it.
+    pub evidence: &'a Evidence,
+    /// The policies behind it, `namespace/name`, sorted.
+    pub policies: Vec<String>,
+    /// What it means.
+    pub message: String,
+}
+
+/// Holds every edge that worked against `policies`. `proposed`: the policies are not in the cluster yet.
+pub fn check<'a>(graph: &'a Graph, policies: &[Policy], proposed: bool, inventory: &Inventory) -> Vec<Finding<'a>> {
+    let evaluator = Evaluator::new(policies, &inventory.namespaces);
+    let mut findings: Vec<Finding<'a>> = graph
+        .edges()
+        .filter(|edge| edge.key.client.workload().is_some() || edge.key.server.workload().is_some())
+        .filter_map(|edge| {
+            let (outcome, evidence) = edge.used()?;
+            let denied = evidence.pairs.iter().find_map(|(client, server)| {
+                let (client, server) = (party(client, inventory), party(server, inventory));
+                let verdict = evaluator.verdict(client, server, edge.key.protocol, edge.key.port);
+                (!verdict.allowed()).then_some(verdict)
+            });
+            match denied {
+                Some(verdict) => Some(denied_edge(edge, outcome, evidence, &verdict, &evaluator, proposed)),
+                None => uncovered(edge, outcome, evidence, &evaluator, inventory),
+            }
+        })
+        .collect();
+    findings.sort_by(|a, b| (a.kind, &a.edge.key).cmp(&(b.kind, &b.edge.key)));
+    findings
+}
+
+fn denied_edge<'a>(
+    edge: &'a Edge,
+    outcome: Outcome,
+    evidence: &'a Evidence,
+    verdict: &Verdict,
+    evaluator: &Evaluator<'_>,
+    proposed: bool,
+) -> Finding<'a> {
+    let policies = evaluator.policies();
+    let mut denying: BTreeSet<usize> = BTreeSet::new();
+    let mut why = Vec::new();
+    for direction in Direction::ALL.into_iter().filter(|direction| !verdict.side(*direction).allowed()) {
+        let side = verdict.side(direction);
+        denying.extend(&side.isolating);
+        why.push(match side.near.first() {
+            Some(near) => {
+                let field = match near.matched {
+                    Matched::Peer(_) => "the peer fits, the port does not",
+                    Matched::Port(_) => "the port fits, the peer does not",
+                };
+                format!("{direction}: nearest is rule {} of {}, where {field}", near.rule, policies[near.policy].id())
+            }
+            None => format!("{direction}: no rule comes near"),
+        });
+    }
+    // A policy speaks from its creation on; one without a time is as old as the cluster.
+    let came = denying.iter().filter_map(|policy| policies[*policy].created).max().unwrap_or(Timestamp::MIN);
+    let failed_since = edge
+        .outcomes
+        .iter()
+        .find(|(outcome, failed)| outcome.is_attempt() && failed.opened_last >= came && evidence.last < came);
+    let (kind, what) = if proposed {
+        (Kind::WouldDeny, "would be denied")
+    } else if evidence.opened_last >= came {
+        (
+            Kind::NotEnforced,
+            "seen working although denied: the network plugin does not enforce these policies, or not yet",
+        )
+    } else if failed_since.is_some() {
+        (Kind::Broken, "worked until these policies came, and only failed since")
+    } else {
+        (Kind::WouldDeny, "worked before these policies came, and is denied now")
+    };
+    Finding {
+        kind,
+        edge,
+        outcome,
+        evidence,
+        policies: denying.into_iter().map(|policy| policies[policy].id()).collect(),
+        message: format!("{what} ({})", why.join("; ")),
+    }
+}
+
+/// An edge that is worth covering: probes and metadata never make a rule.
+fn uncovered<'a>(
+    edge: &'a Edge,
+    outcome: Outcome,
+    evidence: &'a Evidence,
+    evaluator: &Evaluator<'_>,
+    inventory: &Inventory,
+) -> Option<Finding<'a>> {
+    let metadata = matches!(edge.key.server, crate::endpoint::Endpoint::External(ip) if is_metadata(ip));
+    if edge.class == Class::Probe || metadata {
+        return None;
+    }
+    let isolated = |pods: BTreeSet<crate::inventory::PodId>, direction| {
+        pods.into_iter().any(|pod| evaluator.isolating(inventory.pod(pod), direction).next().is_some())
+    };
+    let any =
+        isolated(evidence.client_pods(), Direction::Egress) || isolated(evidence.server_pods(), Direction::Ingress);
+    let pods = !evidence.client_pods().is_empty() || !evidence.server_pods().is_empty();
+    (pods && !any).then(|| Finding {
+        kind: Kind::Uncovered,
+        edge,
+        outcome,
+        evidence,
+        policies: Vec::new(),
+        message: "no policy isolates the client for egress or the server for ingress".to_string(),
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,162 @@
+//! Which edges make rules, and why the others do not.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use capture::Outcome;
+
+use crate::declare::Declared;
+use crate::endpoint::{Endpoint, Workload};
+use crate::evidence::{Certainty, Evidence};
+use crate::graph::{Class, Edge, Graph};
+use crate::inventory::Inventory;
+use crate::label::Selector;
+
+/// Why an edge makes no rule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Reason {
+    /// It never worked: an attempt is not a use.
+    Attempt,
+    /// The cloud's metadata service.
+    Metadata,
+    /// One side is an address of pods whose holder is not known.
+    Unresolved,
+    /// Nothing but port numbers tells who the client is.
+    Guessed,
+    /// The kubelet, or anybody else on a pod's own node: always allowed.
+    Probe,
+    /// A datagram or two that nobody answered, to a port that nobody declares.
+    OneWay,
+    /// The source is translated later; policies see the other view.
+    Translated,
+    /// Multicast or broadcast, which NetworkPolicy does not speak of.
+    Multicast,
+    /// Neither side is a pod with a network of its own.
+    NoPod,
+    /// Excluded by the user.
+    Excluded,
+}
+
+impl Reason {
+    /// Words for a summary.
+    pub fn text(self) -> &'static str {
+        match self {
+            Reason::Attempt => "only attempts, never established",
+            Reason::Metadata => "cloud metadata service",
+            Reason::Unresolved => "unresolved address",
+            Reason::Guessed => "guessed direction",
+            Reason::Probe => "probes and other traffic from the pod's own node, always allowed",
+            Reason::OneWay => "a stray datagram to an undeclared port",
+            Reason::Translated => "seen before its source was translated",
+            Reason::Multicast => "multicast or broadcast",
+            Reason::NoPod => "no pod on either side",
+            Reason::Excluded => "excluded",
+        }
+    }
+}
+
+/// What was watched.
+#[derive(Debug, Clone, Default)]
+pub struct Watched {
+    /// Nodes, namespaces and pod labels; everything where all are empty.
+    pub nodes: Vec<String>,
+    /// Namespaces.
+    pub namespaces: Vec<String>,
+    /// Labels of pods.
+    pub selectors: Vec<Selector>,
+}
+
+impl Watched {
+    /// Whether the pods of a workload were watched: all of them have to be.
+    pub fn covers(&self, workload: &Workload, inventory: &Inventory) -> bool {
+        if self.nodes.is_empty() && self.namespaces.is_empty() && self.selectors.is_empty() {
+            return true;
+        }
+        self.namespaces.contains(&workload.namespace)
+            || inventory.workloads.get(workload).is_some_and(|info| {
+                info.pods.iter().map(|id| inventory.pod(*id)).all(|pod| {
+                    pod.node.as_ref().is_some_and(|node| self.nodes.contains(node))
+                        || self.selectors.iter().any(|selector| selector.matches(&pod.labels))
+                })
+            })
+    }
+}
+
+/// What the user decides.
+#[derive(Debug, Clone, Default)]
+pub struct Choices {
+    /// Allow the metadata service for the workloads that used it.
+    pub allow_metadata: bool,
+    /// Edges that make no rule although they were seen.
+    pub exclude: Vec<Declared>,
+}
+
+/// One-way datagrams that repeat this often are meant.
+const REPEATED_DATAGRAMS: u64 = 3;
+const REPEATED_SOCKETS: u64 = 2;
+
+/// Every edge: either what makes rules of it, or the reason why nothing does.
+pub fn decide<'a>(edge: &'a Edge, inventory: &Inventory, choices: &Choices) -> Result<(Outcome, &'a Evidence), Reason> {
+    let is_pod = |endpoint: &Endpoint| {
+        endpoint
+            .workload()
+            .is_some_and(|workload| inventory.workloads.get(workload).is_some_and(|info| !info.host_network))
+    };
+    if !is_pod(&edge.key.client) && !is_pod(&edge.key.server) {
+        return Err(Reason::NoPod);
+    }
+    if choices.exclude.iter().any(|declared| declared.matches(&edge.key)) {
+        return Err(Reason::Excluded);
+    }
+    let Some((outcome, evidence)) = edge.used() else { return Err(Reason::Attempt) };
+    let unresolved = |endpoint: &Endpoint| matches!(endpoint, Endpoint::Unresolved { .. });
+    if unresolved(&edge.key.client) || unresolved(&edge.key.server) {
+        return Err(Reason::Unresolved);
+    }
+    match edge.class {
+        Class::Metadata if !choices.allow_metadata => return Err(Reason::Metadata),
+        Class::Probe => return Err(Reason::Probe),
+        _ => {}
+    }
+    if matches!(edge.key.server, Endpoint::External(ip) if is_group_address(ip)) {
+        return Err(Reason::Multicast);
+    }
+    if evidence.certainty == Certainty::Guessed {
+        return Err(Reason::Guessed);
+    }
+    if evidence.translated == evidence.connections && evidence.connections > 0 {
+        return Err(Reason::Translated);
+    }
+    if outcome == Outcome::OneWay && !is_meant(edge, evidence, inventory) {
+        return Err(Reason::OneWay);
+    }
+    Ok((outcome, evidence))
+}
+
+/// A one-way flow counts where its port is declared or it repeats.
+fn is_meant(edge: &Edge, evidence: &Evidence, inventory: &Inventory) -> bool {
+    let declared = evidence.server_pods().into_iter().any(|id| {
+        let pod = inventory.pod(id);
+        pod.ports.iter().any(|port| port.protocol == edge.key.protocol && port.number == edge.key.port)
+            || inventory.services_of(id, edge.key.protocol, edge.key.port).next().is_some()
+    });
+    declared || evidence.datagrams >= REPEATED_DATAGRAMS || evidence.connections >= REPEATED_SOCKETS
+}
+
+fn is_group_address(ip: IpAddr) -> bool {
+    match ip {
+        IpAddr::V4(ip) => ip.is_multicast() || ip.is_broadcast() || ip.is_unspecified(),
+        IpAddr::V6(ip) => ip.is_multicast() || ip.is_unspecified(),
+    }
+}
+
+/// The edges that make no rule, by reason.
+pub fn left_out<'a>(graph: &'a Graph, inventory: &Inventory, choices: &Choices) -> BTreeMap<Reason, Vec<&'a Edge>> {
+    let mut left: BTreeMap<Reason, Vec<&Edge>> = BTreeMap::new();
+    for edge in graph.edges() {
+        if let Err(reason) = decide(edge, inventory, choices) {
+            left.entry(reason).or_default().push(edge);
+        }
+    }
+    left
+}

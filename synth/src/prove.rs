@@ -1,0 +1,205 @@
+//! The gate: the generated set, read back from its own YAML, has to allow every edge it was made from, together with
+//! the policies that are in the cluster already.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::endpoint::{Pod, Workload};
+use crate::evaluate::{Evaluator, Party, Side};
+use crate::evidence::{End, Evidence};
+use crate::graph::{Edge, Graph};
+use crate::inventory::Inventory;
+use crate::learn::{Choices, decide};
+use crate::manifest::Objects;
+use crate::policy::{Direction, Policy};
+use crate::render::render;
+use crate::synthesize::{Plan, is_managed};
+
+/// Workload classes for which the tightness is computed; the number of pairs is its square.
+const MAX_CLASSES: usize = 1_000;
+
+/// What replaying the traffic showed.
+#[derive(Debug, Clone, Default)]
+pub struct Proof {
+    /// What is wrong with the YAML itself: it cannot be read back, or reads differently.
+    pub broken: Vec<String>,
+    /// Edges that were replayed.
+    pub replayed: u64,
+    /// Edges that the set denies, and where.
+    pub denied: Vec<String>,
+    /// Edges that policies of the cluster deny already and that the set does not decide.
+    pub denied_before: Vec<String>,
+    /// How tight the set is; `None` where the cluster is too large to say.
+    pub tightness: Option<Tightness>,
+}
+
+/// Ordered pairs of different pods.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tightness {
+    /// Pairs that may talk on at least one port.
+    pub allowed: u64,
+    /// Pairs of workloads' pods between which an edge was seen.
+    pub observed: u64,
+    /// All pairs.
+    pub all: u64,
+}
+
+impl Proof {
+    /// Whether the set may be handed out.
+    pub fn holds(&self) -> bool {
+        self.broken.is_empty() && self.denied.is_empty()
+    }
+}
+
+/// Replays the deciding edges of `graph` and the declared ones of `plan`.
+pub fn prove(plan: &Plan, graph: &Graph, inventory: &Inventory, choices: &Choices) -> Proof {
+    let mut proof = Proof::default();
+    let generated = read_back(plan, &mut proof.broken);
+    let replaced: BTreeSet<(&str, &str)> =
+        generated.iter().map(|policy| (policy.namespace.as_str(), policy.name.as_str())).collect();
+    let existing: Vec<Policy> = inventory
+        .policies
+        .iter()
+        .filter(|policy| !is_managed(policy) && !replaced.contains(&(policy.namespace.as_str(), policy.name.as_str())))
+        .cloned()
+        .collect();
+    let count = generated.len();
+    let all: Vec<Policy> = generated.into_iter().chain(existing).collect();
+    let evaluator = Evaluator::new(&all, &inventory.namespaces);
+    let deciding =
+        graph.edges().filter_map(|edge| decide(edge, inventory, choices).ok().map(|(_, evidence)| (edge, evidence)));
+    let mut observed: BTreeSet<(&Workload, &Workload)> = BTreeSet::new();
+    for (edge, evidence) in deciding {
+        proof.replayed += 1;
+        replay(edge, evidence, &evaluator, count, inventory, &mut proof);
+        observed.extend(workloads(edge));
+    }
+    observed.extend(plan.declared.iter().filter_map(workloads));
+    proof.tightness = tightness(&evaluator, &observed, inventory);
+    proof
+}
+
+fn workloads(edge: &Edge) -> Option<(&Workload, &Workload)> {
+    Some((edge.key.client.workload()?, edge.key.server.workload()?))
+}
+
+/// Parses the rendered YAML; what comes back has to be what was planned.
+fn read_back(plan: &Plan, broken: &mut Vec<String>) -> Vec<Policy> {
+    let mut generated = Vec::with_capacity(plan.policies.len());
+    for planned in &plan.policies {
+        let id = planned.policy.id();
+        let mut objects = Objects::default();
+        objects.load(&id, &render(planned));
+        broken.extend(objects.problems.iter().map(ToString::to_string));
+        match objects.policies.pop() {
+            Some(read) if same(&read, &planned.policy) => generated.push(read),
+            Some(read) => {
+                broken.push(format!("{id}: reads back differently from what was planned"));
+                generated.push(read);
+            }
+            None => broken.push(format!("{id}: does not read back as a NetworkPolicy")),
+        }
+    }
+    generated
+}
+
+/// Equal but for where they were written.
+fn same(read: &Policy, planned: &Policy) -> bool {
+    let rules = |policy: &Policy, direction| {
+        policy
+            .rules(direction)
+            .map(|rules| rules.iter().map(|rule| (rule.peers.clone(), rule.ports.clone())).collect::<Vec<_>>())
+    };
+    (&read.namespace, &read.name, &read.labels, &read.subject)
+        == (&planned.namespace, &planned.name, &planned.labels, &planned.subject)
+        && Direction::ALL.into_iter().all(|direction| rules(read, direction) == rules(planned, direction))
+}
+
+/// One end as policies see it.
+pub fn party<'a>(end: &End, inventory: &'a Inventory) -> Party<'a> {
+    match end.pod {
+        Some(pod) => Party::Pod { pod: inventory.pod(pod), address: Some(end.ip) },
+        None => Party::Address { ip: end.ip, node: inventory.node_name(end.ip) },
+    }
+}
+
+fn replay(
+    edge: &Edge,
+    evidence: &Evidence,
+    evaluator: &Evaluator<'_>,
+    generated: usize,
+    inventory: &Inventory,
+    proof: &mut Proof,
+) {
+    for (client, server) in &evidence.pairs {
+        let (from, to) = (party(client, inventory), party(server, inventory));
+        if evaluator.allowed(from, to, edge.key.protocol, edge.key.port) {
+            continue;
+        }
+        let verdict = evaluator.verdict(from, to, edge.key.protocol, edge.key.port);
+        let ours = |side: &Side| !side.allowed() && side.isolating.iter().any(|policy| *policy < generated);
+        let side = |direction: Direction| {
+            let isolating: Vec<String> =
+                verdict.side(direction).isolating.iter().map(|policy| evaluator.policies()[*policy].id()).collect();
+            format!("{direction} by {}", isolating.join(", "))
+        };
+        let direction = if verdict.egress.allowed() { Direction::Ingress } else { Direction::Egress };
+        let key = &edge.key;
+        let text = format!(
+            "{} -> {}:{}/{} ({} -> {}), {}",
+            key.client,
+            key.server,
+            key.port,
+            key.protocol,
+            client.ip,
+            server.ip,
+            side(direction)
+        );
+        if ours(&verdict.egress) || ours(&verdict.ingress) {
+            proof.denied.push(text);
+        } else {
+            proof.denied_before.push(text);
+        }
+        return;
+    }
+}
+
+/// Pods that no policy can tell apart are counted, not compared one by one.
+fn tightness(
+    evaluator: &Evaluator<'_>,
+    observed: &BTreeSet<(&Workload, &Workload)>,
+    inventory: &Inventory,
+) -> Option<Tightness> {
+    let mut classes: BTreeMap<(&Workload, &crate::label::Labels, &[crate::port::ContainerPort]), (&Pod, u64)> =
+        BTreeMap::new();
+    for pod in inventory.pods.iter().filter(|pod| !pod.finished && !pod.host_network) {
+        classes.entry((&pod.workload, &pod.labels, &pod.ports)).or_insert((pod, 0)).1 += 1;
+    }
+    if classes.len() > MAX_CLASSES {
+        return None;
+    }
+    // Two pods of one class are still two pods, which the evaluator must not take for one.
+    let classes: Vec<(&Pod, Pod, u64)> = classes
+        .into_values()
+        .map(|(pod, count)| (pod, Pod { name: format!("{}+", pod.name), ..pod.clone() }, count))
+        .collect();
+    let mut sum = Tightness { allowed: 0, observed: 0, all: 0 };
+    for (client, _, clients) in &classes {
+        for (server, stand_in, servers) in &classes {
+            let pairs = if std::ptr::eq(*client, *server) { clients * (clients - 1) } else { clients * servers };
+            if pairs == 0 {
+                continue;
+            }
+            sum.all += pairs;
+            if !evaluator.allowed_ports(Party::pod(client), Party::pod(stand_in)).is_empty() {
+                sum.allowed += pairs;
+            }
+            if observed.contains(&(&client.workload, &server.workload)) {
+                sum.observed += pairs;
+            }
+        }
+    }
+    Some(sum)
+}
+
+#[cfg(test)]
+mod tests;

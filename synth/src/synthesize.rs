@@ -1,0 +1,320 @@
+//! Edges to policies: one per workload, nothing allowed that was not seen.
+//!
+//! Every deciding edge becomes a grant to each of its sides that is a pod; grants with the same ports share a rule.
+
+mod grant;
+mod peer;
+mod port;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use capture::Outcome;
+
+use crate::declare::{Declared, Side};
+use crate::endpoint::{Endpoint, Workload};
+use crate::evidence::{Certainty, Evidence};
+use crate::graph::{Class, Edge, Graph, Key};
+use crate::inventory::Inventory;
+use crate::label::{Labels, Selector};
+use crate::learn::{Choices, Watched, decide};
+use crate::policy::{Direction, Origin, Peers, Policy, Ports, Rule};
+use crate::resolve::Resolved;
+use crate::select::Groups;
+
+pub use grant::Notes;
+
+use grant::Grants;
+
+/// The label that marks generated policies, and its value.
+pub const MANAGED_BY: (&str, &str) = ("app.kubernetes.io/managed-by", "ringfence");
+
+/// Name of the policy that denies everything else in a namespace.
+pub const DEFAULT_DENY: &str = "default-deny";
+
+/// What the user decides about the set.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// About single edges.
+    pub choices: Choices,
+    /// Edges that were not seen but are wanted.
+    pub include: Vec<Declared>,
+    /// What was watched.
+    pub watched: Watched,
+    /// Add [`DEFAULT_DENY`] to every namespace that got a policy.
+    pub default_deny: bool,
+    /// Allow DNS also for workloads that were not seen asking.
+    pub dns_for_all: bool,
+}
+
+/// A generated policy and why it is as it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Planned {
+    /// The policy.
+    pub policy: Policy,
+    /// The workloads it isolates; empty for [`DEFAULT_DENY`].
+    pub workloads: Vec<Workload>,
+    /// Comments on the whole.
+    pub header: Vec<String>,
+    /// Comments on the ingress rules.
+    pub ingress: Vec<Notes>,
+    /// Comments on the egress rules.
+    pub egress: Vec<Notes>,
+}
+
+/// The generated set.
+#[derive(Debug, Clone, Default)]
+pub struct Plan {
+    /// The policies, sorted by namespace and name.
+    pub policies: Vec<Planned>,
+    /// Workloads that got no policy because no flow makes a rule for them.
+    pub silent: Vec<Workload>,
+    /// Workloads with flows that got no policy because they were not watched.
+    pub unwatched: Vec<Workload>,
+    /// Workloads that were not seen asking for names, and can no longer do so.
+    pub without_dns: Vec<Workload>,
+    /// Workloads whose policy allows nothing in one direction, because nothing was seen there.
+    pub one_directed: Vec<(Workload, Direction)>,
+    /// Workloads that no label tells apart.
+    pub merged: Vec<Vec<Workload>>,
+    /// Other things the user should look at.
+    pub findings: Vec<String>,
+    /// Included edges, as edges of their own.
+    pub declared: Vec<Edge>,
+}
+
+/// Makes the policies.
+pub fn synthesize(resolved: &Resolved, inventory: &Inventory, options: &Options) -> Plan {
+    let groups = Groups::new(inventory);
+    let mut plan = Plan::default();
+    let mut declared = included(&options.include, inventory, &mut plan.findings);
+    if options.dns_for_all {
+        declared.extend(dns_for_all(&resolved.graph, inventory, &options.choices));
+    }
+    let mut grants = Grants::new(inventory, &groups);
+    for edge in resolved.graph.edges() {
+        if let Ok((outcome, evidence)) = decide(edge, inventory, &options.choices) {
+            grants.edge(edge, outcome, evidence, None);
+        }
+    }
+    for edge in &declared {
+        if let Some((outcome, evidence)) = edge.used() {
+            let reason = evidence.names.first().cloned();
+            grants.edge(edge, outcome, evidence, reason);
+        }
+    }
+    for ranged in options.include.iter().filter(|declared| is_range(&declared.server) || is_range(&declared.client)) {
+        grants.range(ranged);
+    }
+    grants.refused_ports(&resolved.graph);
+    grants.local_dns(&resolved.dns_frontends);
+    let names = names(inventory, &groups);
+    for (index, group) in groups.iter().enumerate() {
+        if !group.workloads.iter().any(|workload| inventory.workloads.contains_key(workload)) {
+            continue;
+        }
+        if !grants.has(index) {
+            plan.silent.extend(group.workloads.iter().cloned());
+            continue;
+        }
+        if !group.workloads.iter().all(|workload| options.watched.covers(workload, inventory)) {
+            plan.unwatched.extend(group.workloads.iter().cloned());
+            continue;
+        }
+        let planned = one(index, &mut grants, &groups, &names[index], &mut plan);
+        plan.policies.push(planned);
+    }
+    drop(grants);
+    plan.declared = declared;
+    if options.default_deny {
+        let namespaces: BTreeSet<String> =
+            plan.policies.iter().map(|planned| planned.policy.namespace.clone()).collect();
+        plan.policies.extend(namespaces.into_iter().map(default_deny));
+    }
+    plan.policies.sort_by(|a, b| (&a.policy.namespace, &a.policy.name).cmp(&(&b.policy.namespace, &b.policy.name)));
+    plan
+}
+
+/// The policy of one group.
+fn one(index: usize, grants: &mut Grants<'_>, groups: &Groups, name: &str, plan: &mut Plan) -> Planned {
+    let group = groups.get(index);
+    let first = &group.workloads[0];
+    let mut header = Vec::new();
+    if group.workloads.len() > 1 {
+        let others: Vec<String> = group.workloads.iter().map(ToString::to_string).collect();
+        header.push(format!("No label tells these workloads apart, so they share one policy: {}", others.join(", ")));
+        plan.merged.push(group.workloads.clone());
+    }
+    let mut sides = Direction::ALL.map(|direction| {
+        let written = grants.rules(index, direction, &mut plan.findings);
+        if written.is_empty() {
+            plan.one_directed.push((first.clone(), direction));
+        }
+        let (rules, notes): (Vec<Rule>, Vec<Notes>) = written.into_iter().unzip();
+        Some((rules, notes))
+    });
+    if !grants.asks_dns(index) {
+        plan.without_dns.push(first.clone());
+    }
+    let (ingress, ingress_notes) = sides[0].take().unwrap_or_default();
+    let (egress, egress_notes) = sides[1].take().unwrap_or_default();
+    Planned {
+        policy: Policy {
+            namespace: group.namespace.clone(),
+            name: name.to_string(),
+            labels: managed(),
+            created: None,
+            origin: Origin::default(),
+            subject: group.selector.clone(),
+            ingress: Some(ingress),
+            egress: Some(egress),
+        },
+        workloads: group.workloads.clone(),
+        header,
+        ingress: ingress_notes,
+        egress: egress_notes,
+    }
+}
+
+fn managed() -> Labels {
+    Labels::from([(MANAGED_BY.0.to_string(), MANAGED_BY.1.to_string())])
+}
+
+/// Whether a policy was made by this program.
+pub fn is_managed(policy: &Policy) -> bool {
+    policy.labels.get(MANAGED_BY.0).is_some_and(|value| value == MANAGED_BY.1)
+}
+
+fn default_deny(namespace: String) -> Planned {
+    Planned {
+        policy: Policy {
+            namespace,
+            name: DEFAULT_DENY.to_string(),
+            labels: managed(),
+            created: None,
+            origin: Origin::default(),
+            subject: Selector::everything(),
+            ingress: Some(Vec::new()),
+            egress: Some(Vec::new()),
+        },
+        workloads: Vec::new(),
+        header: vec!["Isolates every pod of the namespace; the other policies allow what was seen.".to_string()],
+        ingress: Vec::new(),
+        egress: Vec::new(),
+    }
+}
+
+/// The name of each group's policy: its workload's, with the kind where another workload or a policy of somebody else
+/// has that name.
+fn names(inventory: &Inventory, groups: &Groups) -> Vec<String> {
+    let mut taken: BTreeMap<(&str, &str), usize> = BTreeMap::new();
+    for workload in inventory.workloads.keys() {
+        *taken.entry((&workload.namespace, &workload.name)).or_default() += 1;
+    }
+    let foreign: BTreeSet<(&str, &str)> = inventory
+        .policies
+        .iter()
+        .filter(|policy| !is_managed(policy))
+        .map(|policy| (policy.namespace.as_str(), policy.name.as_str()))
+        .collect();
+    groups
+        .iter()
+        .map(|group| {
+            let Workload { namespace, kind, name } = &group.workloads[0];
+            let with_kind = format!("{name}-{}", kind.to_ascii_lowercase());
+            let shared = taken.get(&(namespace.as_str(), name.as_str())).is_some_and(|count| *count > 1);
+            let is_foreign = |name: &str| foreign.contains(&(namespace.as_str(), name));
+            if !shared && !is_foreign(name) && name != DEFAULT_DENY {
+                name.clone()
+            } else if !is_foreign(&with_kind) {
+                with_kind
+            } else {
+                format!("{with_kind}-ringfence")
+            }
+        })
+        .collect()
+}
+
+fn is_range(side: &Side) -> bool {
+    matches!(side, Side::Addresses(_))
+}
+
+/// Included edges between workloads and nodes as edges of the graph; ranges are granted as they are written.
+fn included(include: &[Declared], inventory: &Inventory, findings: &mut Vec<String>) -> Vec<Edge> {
+    let mut edges = Vec::new();
+    for declared in include {
+        let (Some(port), Some(protocol)) = (declared.port, declared.protocol) else {
+            findings.push(format!("{}: an included edge needs a port and a protocol; it is left out", declared.origin));
+            continue;
+        };
+        let ends = |side: &Side| -> Vec<Endpoint> {
+            let workloads = inventory.workloads.keys().filter(|workload| side.matches_workload(workload));
+            let nodes =
+                inventory.nodes.keys().map(|name| Endpoint::Node(name.clone())).filter(|node| side.matches(node));
+            match side {
+                Side::Addresses(_) => Vec::new(),
+                Side::Node(_) => nodes.collect(),
+                Side::Any | Side::Workload { .. } => workloads.cloned().map(Endpoint::Workload).collect(),
+            }
+        };
+        let (clients, servers) = (ends(&declared.client), ends(&declared.server));
+        for (side, found) in [(&declared.client, &clients), (&declared.server, &servers)] {
+            if found.is_empty() && !is_range(side) {
+                findings.push(format!("{}: no workload or node of the cluster input is meant", declared.origin));
+            }
+        }
+        for client in &clients {
+            for server in &servers {
+                edges.push(declared_edge(client, server, protocol, port, &declared.reason, Class::App));
+            }
+        }
+    }
+    edges
+}
+
+fn declared_edge(
+    client: &Endpoint,
+    server: &Endpoint,
+    protocol: capture::Protocol,
+    port: u16,
+    reason: &str,
+    class: Class,
+) -> Edge {
+    let mut evidence = Evidence::none();
+    evidence.names.insert(reason.to_string());
+    debug_assert_eq!(evidence.certainty, Certainty::Declared);
+    let key = Key { client: client.clone(), server: server.clone(), protocol, port };
+    Edge { key, class, outcomes: BTreeMap::from([(Outcome::Established, evidence)]) }
+}
+
+/// DNS for the workloads that were not seen asking: from the resolvers that the others ask.
+fn dns_for_all(graph: &Graph, inventory: &Inventory, choices: &Choices) -> Vec<Edge> {
+    let deciding: Vec<&Edge> = graph.edges().filter(|edge| decide(edge, inventory, choices).is_ok()).collect();
+    let resolvers: BTreeSet<(&Endpoint, u16)> = deciding
+        .iter()
+        .filter(|edge| edge.class == Class::Dns && edge.key.server.workload().is_some())
+        .map(|edge| (&edge.key.server, edge.key.port))
+        .collect();
+    let asking: BTreeSet<&Endpoint> =
+        deciding.iter().filter(|edge| edge.class == Class::Dns).map(|edge| &edge.key.client).collect();
+    let talking: BTreeSet<&Endpoint> = deciding.iter().flat_map(|edge| [&edge.key.client, &edge.key.server]).collect();
+    let mut edges = Vec::new();
+    for client in talking.into_iter().filter(|endpoint| endpoint.workload().is_some() && !asking.contains(endpoint)) {
+        for (server, port) in resolvers.iter().filter(|(server, _)| *server != client) {
+            let reason = "not seen asking; added by --dns-for-all";
+            edges.push(declared_edge(client, server, capture::Protocol::Udp, *port, reason, Class::Dns));
+        }
+    }
+    edges
+}
+
+/// `peers` and `ports` of a rule.
+fn rule(peers: Vec<crate::policy::Peer>, ports: Vec<crate::policy::PolicyPort>) -> Rule {
+    Rule {
+        peers: if peers.is_empty() { Peers::Everyone } else { Peers::Any(peers) },
+        ports: if ports.is_empty() { Ports::All } else { Ports::Any(ports) },
+        line: 0,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,118 @@
+//! Peers of a rule: selectors for pods, addresses for everything else.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+use capture::Protocol;
+use ipnet::IpNet;
+
+use crate::inventory::{Inventory, NodeAddressKind};
+use crate::label::{NAMESPACE_NAME, Requirement};
+use crate::policy::{Block, Namespaces, Peer};
+use crate::select::Group;
+
+/// The pods of a group, as seen from a policy in `namespace`.
+pub(super) fn pods(group: &Group, namespace: &str) -> Peer {
+    let namespaces = if group.namespace == namespace {
+        Namespaces::Own
+    } else {
+        Namespaces::Matching([Requirement::equals(NAMESPACE_NAME, &group.namespace)].into_iter().collect())
+    };
+    Peer::Pods { namespaces, pods: group.selector.clone() }
+}
+
+/// A range without exceptions.
+pub(super) fn block(cidr: IpNet) -> Peer {
+    Peer::Block(Block { cidr, except: Vec::new() })
+}
+
+/// Any address of a family except those of pods.
+pub(super) fn world(ipv4: bool, pod_ranges: &[IpNet]) -> Peer {
+    let cidr = if ipv4 { IpNet::V4(Default::default()) } else { IpNet::V6(Default::default()) };
+    let same = |range: &&IpNet| matches!((range, &cidr), (IpNet::V4(_), IpNet::V4(_)) | (IpNet::V6(_), IpNet::V6(_)));
+    Peer::Block(Block { cidr, except: pod_ranges.iter().filter(same).copied().collect() })
+}
+
+/// Addresses as ranges that hold exactly them.
+pub(super) fn exact(addresses: &BTreeSet<IpAddr>) -> Vec<IpNet> {
+    let mut ranges = IpNet::aggregate(&addresses.iter().map(|ip| IpNet::from(*ip)).collect());
+    ranges.sort();
+    ranges
+}
+
+/// Ports of daemons that run on every node: kubelet, its read-only port, kube-proxy's health and metrics.
+const ON_EVERY_NODE: [u16; 4] = [10250, 10255, 10256, 10249];
+
+/// The addresses of a server on nodes: those observed, and those of the other nodes where the same server runs there,
+/// with the reason.
+pub(super) fn server_addresses(
+    observed: &BTreeSet<IpAddr>,
+    protocol: Protocol,
+    port: u16,
+    api_server: bool,
+    inventory: &Inventory,
+) -> (BTreeSet<IpAddr>, Option<String>) {
+    if api_server {
+        let all = inventory.api_servers();
+        let more = all.iter().filter(|(ip, number)| **number == port && same_family(observed, **ip)).map(|(ip, _)| *ip);
+        let addresses: BTreeSet<IpAddr> = observed.iter().copied().chain(more).collect();
+        let reason = (addresses.len() > observed.len()).then(|| "all endpoints of default/kubernetes".to_string());
+        return (addresses, reason);
+    }
+    let (nodes, reason) = if ON_EVERY_NODE.contains(&port) && protocol == Protocol::Tcp {
+        (inventory.nodes.keys().cloned().collect(), "runs on every node".to_string())
+    } else {
+        let daemons: Vec<_> = inventory
+            .pods
+            .iter()
+            .filter(|pod| {
+                pod.host_network
+                    && !pod.finished
+                    && pod.workload.kind == "DaemonSet"
+                    && pod.ports.iter().any(|declared| declared.protocol == protocol && declared.number == port)
+            })
+            .collect();
+        let Some(first) = daemons.first() else { return (observed.clone(), None) };
+        let nodes: BTreeSet<String> = daemons.iter().filter_map(|pod| pod.node.clone()).collect();
+        (nodes, format!("{} runs on these nodes", first.workload))
+    };
+    extend(observed, &nodes, reason, inventory)
+}
+
+/// The addresses of a client on nodes: those observed; those of all nodes where it was seen on several, or where any
+/// node may forward to the server.
+pub(super) fn client_addresses(
+    observed: &BTreeSet<IpAddr>,
+    seen_nodes: usize,
+    forwarded: Option<&str>,
+    inventory: &Inventory,
+) -> (BTreeSet<IpAddr>, Option<String>) {
+    let reason = match forwarded {
+        Some(service) => format!("any node may forward for Service {service}"),
+        None if seen_nodes > 1 => format!("seen from {seen_nodes} nodes, so from all"),
+        None => return (observed.clone(), None),
+    };
+    let nodes = inventory.nodes.keys().cloned().collect();
+    extend(observed, &nodes, reason, inventory)
+}
+
+/// Adds the addresses of `nodes` that are of the same kinds and families as the observed ones.
+fn extend(
+    observed: &BTreeSet<IpAddr>,
+    nodes: &BTreeSet<String>,
+    reason: String,
+    inventory: &Inventory,
+) -> (BTreeSet<IpAddr>, Option<String>) {
+    let all = || inventory.nodes.values().flat_map(|node| &node.addresses);
+    let kinds: BTreeSet<(NodeAddressKind, bool)> =
+        all().filter(|(ip, _)| observed.contains(ip)).map(|(ip, kind)| (*kind, ip.is_ipv4())).collect();
+    let of_nodes = nodes.iter().filter_map(|name| inventory.nodes.get(name)).flat_map(|node| &node.addresses);
+    let more = of_nodes.filter(|(ip, kind)| kinds.contains(&(**kind, ip.is_ipv4()))).map(|(ip, _)| *ip);
+    let addresses: BTreeSet<IpAddr> = observed.iter().copied().chain(more).collect();
+    let reason = (addresses.len() > observed.len()).then_some(reason);
+    (addresses, reason)
+}
+
+fn same_family(observed: &BTreeSet<IpAddr>, ip: IpAddr) -> bool {
+    observed.iter().any(|known| known.is_ipv4() == ip.is_ipv4())
+}
