@@ -81,6 +81,10 @@ pub struct Inventory {
     tenures: HashMap<IpAddr, Vec<Tenure>>,
     node_of: HashMap<IpAddr, String>,
     frontends: HashMap<(IpAddr, capture::Protocol, u16), Frontend>,
+    /// By pod: the Services whose selector matches it.
+    behind: Vec<Vec<usize>>,
+    /// By node: the living pods on its network.
+    on_host: HashMap<String, Vec<PodId>>,
 }
 
 /// Who an address belongs to at one moment.
@@ -169,8 +173,13 @@ impl Inventory {
     }
 
     /// The living pods on a node's own network.
-    pub fn host_pods<'a>(&'a self, node: &'a str) -> impl Iterator<Item = &'a Pod> {
-        self.pods.iter().filter(move |pod| pod.host_network && !pod.finished && pod.node.as_deref() == Some(node))
+    pub fn host_pods(&self, node: &str) -> impl Iterator<Item = &Pod> {
+        self.on_host.get(node).into_iter().flatten().map(|id| self.pod(*id))
+    }
+
+    /// Whether a pod of `workload` ever held `ip`.
+    pub fn ever_held(&self, ip: IpAddr, workload: &Workload) -> bool {
+        self.tenures.get(&ip).into_iter().flatten().any(|tenure| self.pod(tenure.pod).workload == *workload)
     }
 
     /// Moments at which addresses change hands, for addresses that ever do.

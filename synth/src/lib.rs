@@ -1,4 +1,21 @@
-//! From flows to proved NetworkPolicies.
+//! From flows and a cluster's objects to proved NetworkPolicies. Pure: no I/O, no clock, no async.
+//!
+//! ```text
+//! YAML, JSON --manifest--> objects --inventory--> who held which address when
+//!                                                      |
+//! flows ----------------------------------------- resolve --> graph of edges, with evidence
+//!                                                      |
+//!                 learn (which edges count) -- synthesize --> policies --render--> YAML
+//!                 select (which labels)                          |
+//!                                        evaluate -- prove, check --> verdicts
+//! ```
+//!
+//! [`manifest`] cuts files into objects, each error with its place. [`inventory`] binds addresses to pods in time and
+//! Services to their backends. [`resolve`] turns flows into the edges of a [`graph`]. [`learn`] decides which edges make
+//! rules, [`select`] what selects a workload, [`synthesize`] writes the policies, [`render`] prints them. [`evaluate`]
+//! is the one evaluator of NetworkPolicy; [`prove`] replays the edges against the generated set with it, and [`check`]
+//! against any other.
+
 pub mod check;
 pub mod declare;
 pub mod endpoint;

@@ -67,11 +67,11 @@ pub fn resolve(flows: &[Flow], names: &Names, inventory: &Inventory) -> Resolved
     let mut conversations = orient::orient(flows, inventory);
     join::views(&mut conversations, inventory);
     join::translations(&mut conversations, inventory);
-    let mut places = Places::default();
+    let mut places = Places { api_servers: inventory.api_servers(), ..Places::default() };
     for conversation in &conversations {
-        places.place(conversation, names, inventory);
+        places.place(conversation, inventory);
     }
-    places.finish(inventory)
+    places.finish(names, inventory)
 }
 
 /// Addresses of clouds' metadata services: AWS, GCP, Azure and others; ECS task credentials; EKS pod identity; AWS over
@@ -100,6 +100,7 @@ struct Places {
     doubts: Doubts,
     dns_frontends: BTreeSet<(Endpoint, IpAddr)>,
     histograms: usize,
+    api_servers: BTreeMap<IpAddr, u16>,
 }
 
 /// One possible server of a conversation.
@@ -110,7 +111,7 @@ struct Server {
 }
 
 impl Places {
-    fn place(&mut self, conversation: &Conversation, names: &Names, inventory: &Inventory) {
+    fn place(&mut self, conversation: &Conversation, inventory: &Inventory) {
         let time = conversation.first;
         let frontend = inventory.frontend(conversation.dialled.ip, conversation.protocol, conversation.dialled.port);
         let servers = servers(conversation, frontend, inventory);
@@ -130,7 +131,6 @@ impl Places {
         if is_dns && frontend.is_some() && conversation.served.is_none() {
             self.dns_frontends.insert((client_endpoint.clone(), conversation.dialled.ip));
         }
-        let api_servers = inventory.api_servers();
         let mut counted: BTreeSet<Key> = BTreeSet::new();
         for server in &servers {
             let key = Key {
@@ -142,7 +142,7 @@ impl Places {
             if is_dns {
                 self.dns.insert(key.clone());
             }
-            if api_servers.get(&server.end.ip) == Some(&server.port) {
+            if self.api_servers.get(&server.end.ip) == Some(&server.port) {
                 self.api.insert(key.clone());
             }
             let first_of_key = counted.insert(key.clone());
@@ -159,13 +159,17 @@ impl Places {
             if let Some(frontend) = frontend {
                 *evidence.services.entry(inventory.frontend_name(frontend)).or_default() += 1;
             }
-            if let Endpoint::External(ip) = server.endpoint {
-                evidence.names.extend(names_for(ip, &client_endpoint, time, names, inventory));
-            }
         }
     }
 
-    fn finish(self, inventory: &Inventory) -> Resolved {
+    fn finish(mut self, names: &Names, inventory: &Inventory) -> Resolved {
+        for (key, outcomes) in &mut self.edges {
+            if let Endpoint::External(ip) = key.server {
+                for evidence in outcomes.values_mut() {
+                    evidence.names = names_for(ip, &key.client, evidence, names, inventory);
+                }
+            }
+        }
         // Traffic from a node that only ever goes to the node's own pods is the kubelet's.
         let mut crosses: BTreeMap<(&Endpoint, Protocol, u16), bool> = BTreeMap::new();
         for (key, outcomes) in self.edges.iter().filter(|(key, _)| matches!(key.client, Endpoint::Node(_))) {
@@ -264,11 +268,21 @@ fn servers(conversation: &Conversation, frontend: Option<Frontend>, inventory: &
 }
 
 /// The names that this client used for an address; those that anybody used where it used none.
-fn names_for(ip: IpAddr, client: &Endpoint, time: Timestamp, names: &Names, inventory: &Inventory) -> BTreeSet<String> {
+fn names_for(
+    ip: IpAddr,
+    client: &Endpoint,
+    evidence: &Evidence,
+    names: &Names,
+    inventory: &Inventory,
+) -> BTreeSet<String> {
+    let addresses = evidence.client_addresses();
+    let is_client = |asker: &IpAddr| {
+        addresses.contains(asker) || client.workload().is_some_and(|workload| inventory.ever_held(*asker, workload))
+    };
     let mut own = BTreeSet::new();
     let mut all = BTreeSet::new();
     for (name, askers) in names.of(ip) {
-        if askers.iter().any(|asker| inventory.endpoint(*asker, time) == *client) {
+        if askers.iter().any(is_client) {
             own.insert(name.to_string());
         }
         all.insert(name.to_string());

@@ -189,13 +189,13 @@ fn job_candidates(members: &[&Pod], caught: &[&Pod]) -> Vec<Requirement> {
     let mut found = Vec::new();
     for key in JOB_NAMES {
         let has = |pod: &&Pod| pod.labels.contains_key(key);
-        if members.iter().all(|pod| has(pod)) {
+        if members.iter().all(has) {
             found.push(Requirement::Exists { key: key.to_string() });
-            if members.iter().all(|pod| lone(pod)) {
+            if members.iter().all(lone) {
                 let values = members.iter().filter_map(|pod| pod.labels.get(key).cloned()).collect();
                 found.push(Requirement::In { key: key.to_string(), values });
             }
-        } else if !members.iter().any(|pod| has(pod)) {
+        } else if !members.iter().any(has) {
             found.push(Requirement::Absent { key: key.to_string() });
         }
         let values: BTreeSet<String> =

@@ -120,7 +120,7 @@ pub fn synthesize(resolved: &Resolved, inventory: &Inventory, options: &Options)
             plan.unwatched.extend(group.workloads.iter().cloned());
             continue;
         }
-        let planned = one(index, &mut grants, &groups, &names[index], &mut plan);
+        let planned = one(index, &mut grants, &groups, inventory, &names[index], &mut plan);
         plan.policies.push(planned);
     }
     drop(grants);
@@ -135,13 +135,26 @@ pub fn synthesize(resolved: &Resolved, inventory: &Inventory, options: &Options)
 }
 
 /// The policy of one group.
-fn one(index: usize, grants: &mut Grants<'_>, groups: &Groups, name: &str, plan: &mut Plan) -> Planned {
+fn one(
+    index: usize,
+    grants: &mut Grants<'_>,
+    groups: &Groups,
+    inventory: &Inventory,
+    name: &str,
+    plan: &mut Plan,
+) -> Planned {
     let group = groups.get(index);
     let first = &group.workloads[0];
+    let pods: usize = group.workloads.iter().map(|workload| inventory.workloads[workload].pods.len()).sum();
     let mut header = Vec::new();
-    if group.workloads.len() > 1 {
+    if group.workloads.len() == 1 {
+        header.push(format!("{first}, {pods} {}", if pods == 1 { "pod" } else { "pods" }));
+    } else {
         let others: Vec<String> = group.workloads.iter().map(ToString::to_string).collect();
-        header.push(format!("No label tells these workloads apart, so they share one policy: {}", others.join(", ")));
+        header.push(format!(
+            "No label tells these workloads apart, so they share one policy: {}; {pods} pods",
+            others.join(", ")
+        ));
         plan.merged.push(group.workloads.clone());
     }
     let mut sides = Direction::ALL.map(|direction| {

@@ -134,6 +134,11 @@ impl Inventory {
                 self.namespaces.insert(&pod.namespace, Labels::new());
             }
         }
+        for (index, pod) in self.pods.iter().enumerate().filter(|(_, pod)| pod.host_network && !pod.finished) {
+            if let Some(node) = &pod.node {
+                self.on_host.entry(node.clone()).or_default().push(PodId(index as u32));
+            }
+        }
         for (name, node) in &self.nodes {
             for ip in node.addresses.keys() {
                 self.node_of.insert(*ip, name.clone());
@@ -292,8 +297,27 @@ impl Inventory {
                 }
             }
         }
+        let mut in_namespace: HashMap<String, Vec<usize>> = HashMap::new();
+        for (index, pod) in self.pods.iter().enumerate() {
+            in_namespace.entry(pod.namespace.clone()).or_default().push(index);
+        }
+        self.behind = vec![Vec::new(); self.pods.len()];
         for stored in newest(&objects.services, |service| &service.metadata) {
-            let service = self.read_service(stored, &entries);
+            let mut service = self.read_service(stored, &entries);
+            if let Some(selector) = &service.selector {
+                for &index in in_namespace.get(&service.namespace).into_iter().flatten() {
+                    if selector.matches(&self.pods[index].labels) {
+                        service.pods.push(PodId(index as u32));
+                        self.behind[index].push(self.services.len());
+                    }
+                }
+            }
+            if service.selector.is_some() && !service.cluster_ips.is_empty() && service.pods.is_empty() {
+                self.warnings.push(format!(
+                    "{}: Service {}/{} selects no pod: flows to it cannot be resolved",
+                    stored.origin, service.namespace, service.name
+                ));
+            }
             self.services.push(service);
         }
     }
@@ -303,7 +327,7 @@ impl Inventory {
         stored: &Stored<object::Service>,
         entries: &BTreeMap<(String, String), BTreeSet<SliceEntry>>,
     ) -> Service {
-        let Stored { object: object::Service { metadata, spec, status }, origin } = stored;
+        let object::Service { metadata, spec, status } = &stored.object;
         let namespace = namespace_of(metadata);
         let index = self.services.len();
         let ports: Vec<ServicePort> = spec
@@ -344,14 +368,6 @@ impl Inventory {
         let public = matches!(spec.r#type.as_deref(), Some("NodePort" | "LoadBalancer")) || !external.is_empty();
         let endpoints = entries.get(&(namespace.clone(), metadata.name.clone())).cloned().unwrap_or_default();
         let selector = spec.selector.as_ref().filter(|labels| !labels.is_empty()).map(Selector::from_labels);
-        if selector.is_some() && !cluster_ips.is_empty() && !endpoints.iter().any(|entry| entry.serving) {
-            let any = self.pods.iter().any(|pod| {
-                pod.namespace == namespace && selector.as_ref().is_some_and(|selector| selector.matches(&pod.labels))
-            });
-            if !any {
-                self.warnings.push(format!("{origin}: Service {namespace}/{} has no endpoints and selects no pod: flows to it cannot be resolved", metadata.name));
-            }
-        }
         Service {
             namespace,
             name: metadata.name.clone(),
@@ -360,16 +376,14 @@ impl Inventory {
             public,
             hides_source: spec.external_traffic_policy.as_deref() != Some("Local"),
             cluster_ips,
+            pods: Vec::new(),
             endpoints,
         }
     }
 }
 
 /// The newest version of each object, by kind-independent name, in the order of names.
-fn newest<'a, T: Debug>(stored: &'a [Stored<T>], metadata: impl Fn(&T) -> &Metadata) -> Vec<&'a Stored<T>>
-where
-    T: Named,
-{
+fn newest<T: Debug + Named>(stored: &[Stored<T>], metadata: impl Fn(&T) -> &Metadata) -> Vec<&Stored<T>> {
     let mut sorted: Vec<&Stored<T>> = stored.iter().collect();
     let key = |stored: &Stored<T>| {
         let metadata = metadata(&stored.object);

@@ -25,6 +25,8 @@ pub struct Service {
     pub hides_source: bool,
     /// Its cluster addresses; none for a headless Service.
     pub cluster_ips: Vec<IpAddr>,
+    /// The pods that its selector matches, those that are over included.
+    pub(super) pods: Vec<PodId>,
     /// Endpoints of its EndpointSlices (or Endpoints): address, port name, protocol, port, and whether it is serving.
     pub(super) endpoints: BTreeSet<SliceEntry>,
 }
@@ -104,21 +106,16 @@ impl Inventory {
         let service = &self.services[frontend.service];
         let port = &service.ports[frontend.port];
         let mut found = BTreeSet::new();
-        if let Some(selector) = &service.selector {
-            for (id, pod) in self.pod_ids() {
-                if pod.namespace != service.namespace
-                    || !selector.matches(&pod.labels)
-                    || !(pod.host_network && !pod.finished || self.alive(id, time))
-                {
-                    continue;
-                }
-                let Some(number) = port.target_on(pod) else { continue };
-                for ip in pod.addresses.iter().filter(|ip| ip.is_ipv4() == ip4) {
-                    let known = service.endpoints.iter().filter(|entry| entry.ip == *ip);
-                    let serving = service.endpoints.is_empty() || known.clone().any(|entry| entry.serving);
-                    if serving || pod.finished {
-                        found.insert(Backend { ip: *ip, port: number, pod: (!pod.host_network).then_some(id) });
-                    }
+        for &id in &service.pods {
+            let pod = self.pod(id);
+            if !(pod.host_network && !pod.finished || self.alive(id, time)) {
+                continue;
+            }
+            let Some(number) = port.target_on(pod) else { continue };
+            for ip in pod.addresses.iter().filter(|ip| ip.is_ipv4() == ip4) {
+                let serving = || service.endpoints.iter().any(|entry| entry.ip == *ip && entry.serving);
+                if pod.finished || service.endpoints.is_empty() || serving() {
+                    found.insert(Backend { ip: *ip, port: number, pod: (!pod.host_network).then_some(id) });
                 }
             }
         }
@@ -148,12 +145,9 @@ impl Inventory {
         port: u16,
     ) -> impl Iterator<Item = (&Service, &ServicePort)> {
         let pod = self.pod(id);
-        self.services
+        self.behind[id.0 as usize]
             .iter()
-            .filter(move |service| {
-                service.namespace == pod.namespace
-                    && service.selector.as_ref().is_some_and(|selector| selector.matches(&pod.labels))
-            })
+            .map(|index| &self.services[*index])
             .flat_map(|service| service.ports.iter().map(move |entry| (service, entry)))
             .filter(move |(_, entry)| entry.protocol == protocol && entry.target_on(pod) == Some(port))
     }

@@ -97,10 +97,8 @@ fn conversation(flow: &Flow, known: &Known, inventory: &Inventory) -> Conversati
             }
         }
         Opening::Unseen { sides } => {
-            let evidence: [fn(&Side, &Flow, &Known, &Inventory) -> bool; 5] =
-                [declared, served_elsewhere, many_converge, speaks_as_server, registered];
             let mut server = None;
-            for test in evidence {
+            for test in LADDER {
                 let [low, high] = [&sides[0], &sides[1]].map(|side| test(side, flow, known, inventory));
                 if low != high {
                     server = Some(usize::from(high));
@@ -125,6 +123,12 @@ fn sent_by_server(first: Socket, second: Socket, time: Timestamp, known: &Known,
     let serves = |socket: Socket| declares(socket) || count(&known.answers, socket) > count(&known.opens, socket);
     serves(first) && !declares(second) && count(&known.answers, second) <= 1 && second.port >= EPHEMERAL
 }
+
+/// Whether one side of a flow is the server, by one kind of evidence.
+type Evidence = fn(&Side, &Flow, &Known, &Inventory) -> bool;
+
+/// The kinds of evidence; the first that tells the sides apart decides.
+const LADDER: [Evidence; 5] = [declared, served_elsewhere, many_converge, speaks_as_server, registered];
 
 /// A declared containerPort, or a Service's port.
 fn declared(side: &Side, flow: &Flow, _: &Known, inventory: &Inventory) -> bool {

@@ -1,0 +1,19 @@
+# Recipes; CI runs `just test` by another name (.ci/run).
+
+default: test
+
+# Format, lints, tests, documentation, dependency policy.
+test:
+    bash tests/run.sh
+
+fmt:
+    cargo fmt --all
+
+# Rewrite the expectations of folder cases and snapshots, then look at the difference.
+update:
+    RINGFENCE_UPDATE=1 INSTA_UPDATE=always cargo test -p ringfence --test tests
+    git diff --stat
+
+# The main job on a recording.
+demo:
+    bash pcaps/demo.sh

@@ -1,0 +1,23 @@
+#!/usr/bin/env bash
+# Everything that has to hold before a change lands. Fails at the first thing that does not.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+.ci/setup
+
+step() { printf '\n== %s\n' "$*"; }
+
+step "format"
+cargo fmt --all --check
+step "lints"
+cargo clippy --workspace --all-targets --locked -- -D warnings
+step "tests"
+cargo test --workspace --locked
+step "documentation"
+RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked --quiet
+step "dependencies"
+if command -v cargo-deny >/dev/null; then
+  # The advisory database is fetched from the network, so it is a check of its own: `cargo deny check advisories`.
+  cargo deny --all-features --locked check --config .deny.toml bans licenses sources
+else
+  echo "skipped: cargo-deny is not installed"
+fi
