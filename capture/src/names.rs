@@ -85,7 +85,9 @@ pub fn dns(message: &[u8]) -> Option<Dns> {
             RData::AAAA(aaaa) => IpAddr::V6(aaaa.address.into()).to_canonical(),
             _ => continue,
         };
-        if let Some(question) = asked.get(&record.name.to_string().to_ascii_lowercase()) {
+        if let Some(question) = asked.get(&record.name.to_string().to_ascii_lowercase())
+            && is_host_name(question)
+        {
             addresses.push((address, question.clone()));
         }
     }

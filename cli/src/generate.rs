@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use synth::graph::Edge;
 use synth::inventory::Inventory;
-use synth::learn::{Choices, Reason, Watched, left_out};
+use synth::learn::{Choices, Reason, Watched, left_out, seen_from_peers_only};
 use synth::policy::Direction;
 use synth::prove::{Proof, prove};
 use synth::render::render;
@@ -79,6 +79,15 @@ pub(crate) fn run(args: &GenerateArgs, out: &mut impl Write) -> anyhow::Result<E
     }
     if !args.quiet {
         report(&plan, &proof, &left, &cluster.inventory, chosen.len())?;
+        let from_peers = seen_from_peers_only(&resolved.graph, &cluster.inventory);
+        if !from_peers.is_empty() {
+            let names: Vec<String> = from_peers.iter().map(ToString::to_string).collect();
+            writeln!(
+                io::stderr(),
+                "seen only from their peers, as if their nodes had not been captured: {}",
+                names.join(", ")
+            )?;
+        }
     }
     let learned = plan.policies.iter().any(|planned| !planned.workloads.is_empty());
     Ok(if !cluster.problems.is_empty() {

@@ -1,6 +1,6 @@
 //! Which edges make rules, and why the others do not.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use capture::Outcome;
@@ -159,4 +159,37 @@ pub fn left_out<'a>(graph: &'a Graph, inventory: &Inventory, choices: &Choices) 
         }
     }
     left
+}
+
+/// Workloads whose nodes show no sign of having been captured: they were seen only where their peers were, so what they
+/// do among themselves or with the world outside may be missing.
+///
+/// A node was captured if two of its pods were seen talking to each other, if one of its pods was seen talking to the
+/// node itself or to the world outside, or dialling a Service before translation.
+pub fn seen_from_peers_only(graph: &Graph, inventory: &Inventory) -> Vec<Workload> {
+    let node = |id| inventory.pod(id).node.as_deref();
+    let mut captured: BTreeSet<&str> = BTreeSet::new();
+    let mut seen: BTreeMap<&Workload, BTreeSet<&str>> = BTreeMap::new();
+    for (edge, evidence) in graph.edges().flat_map(|edge| edge.outcomes.values().map(move |evidence| (edge, evidence)))
+    {
+        for (client, server) in &evidence.pairs {
+            let (from, to) = (client.pod.and_then(node), server.pod.and_then(node));
+            for pod in [client.pod, server.pod].into_iter().flatten() {
+                seen.entry(&inventory.pod(pod).workload).or_default().extend(node(pod));
+            }
+            let outside = |endpoint: &Endpoint, near: Option<&str>| match endpoint {
+                Endpoint::External(_) => true,
+                Endpoint::Node(name) => near == Some(name),
+                Endpoint::Workload(_) | Endpoint::Unresolved { .. } => false,
+            };
+            if from == to || outside(&edge.key.server, from) || !evidence.services.is_empty() {
+                captured.extend(from);
+            }
+            if outside(&edge.key.client, to) {
+                captured.extend(to);
+            }
+        }
+    }
+    let unseen = |nodes: &BTreeSet<&str>| !nodes.is_empty() && nodes.is_disjoint(&captured);
+    seen.into_iter().filter(|(_, nodes)| unseen(nodes)).map(|(workload, _)| workload.clone()).collect()
 }

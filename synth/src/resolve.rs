@@ -139,7 +139,10 @@ impl Places {
                 protocol: conversation.protocol,
                 port: server.port,
             };
-            if is_dns {
+            // A resolver's pods may listen elsewhere (OpenShift: 5353) behind port 53 of their Service.
+            let behind_53 =
+                |pod| inventory.services_of(pod, conversation.protocol, server.port).any(|(_, port)| port.port == 53);
+            if is_dns || server.end.pod.is_some_and(behind_53) {
                 self.dns.insert(key.clone());
             }
             if self.api_servers.get(&server.end.ip) == Some(&server.port) {
