@@ -1,6 +1,7 @@
 //! Who held which address when, and who stands behind which Service.
 
 mod build;
+mod pods;
 mod service;
 mod workload;
 

@@ -4,38 +4,21 @@ use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt::Debug;
 use std::net::IpAddr;
-use std::sync::Arc;
 
-use capture::time::SECOND;
-use capture::{Protocol, Timestamp};
+use capture::Protocol;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use super::service::SliceEntry;
-use super::workload::{Owners, controlling, is_volatile, lasting_selector, stable};
-use super::{
-    Frontend, Inventory, Node, NodeAddressKind, PodId, Service, ServicePort, TargetPort, Tenure, WorkloadInfo,
-};
-use crate::endpoint::{Pod, Workload};
-use crate::label::{Labels, Selector};
+use super::{Frontend, Inventory, Node, NodeAddressKind, PodId, Service, ServicePort, TargetPort};
+use crate::label::Selector;
 use crate::manifest::object::{self, IntOrString, Metadata};
 use crate::manifest::{Objects, Stored};
-use crate::port::ContainerPort;
 
 /// What the user adds to the cluster input.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
     /// Ranges in which pods have their addresses, besides those of the nodes.
     pub pod_ranges: Vec<IpNet>,
-}
-
-/// A pod with what only the building needs.
-struct Raw {
-    pod: Pod,
-    from: Timestamp,
-    /// When it ended, where that is known.
-    to: Option<Timestamp>,
-    file: Arc<str>,
-    uid: Option<String>,
 }
 
 impl Inventory {
@@ -96,157 +79,6 @@ impl Inventory {
             }
             let labels = node.metadata.labels.clone().unwrap_or_default();
             self.nodes.insert(node.metadata.name.clone(), Node { addresses, labels });
-        }
-    }
-
-    fn pods_and_workloads(&mut self, objects: &Objects) {
-        let controllers: Vec<_> =
-            newest(&objects.controllers, |controller| &controller.object.metadata).into_iter().cloned().collect();
-        let owners = Owners::new(&controllers);
-        let mut raw: Vec<Raw> =
-            newest_pods(&objects.pods).into_iter().map(|stored| self.read_pod(stored, &owners)).collect();
-        let owned: BTreeSet<Workload> = raw.iter().map(|raw| raw.pod.workload.clone()).collect();
-        for stored in &controllers {
-            if let Some(pod) = template_pod(stored, &owners)
-                && !owned.contains(&pod.workload)
-            {
-                raw.push(Raw { pod, from: Timestamp::MAX, to: None, file: stored.origin.file.clone(), uid: None });
-            }
-        }
-        raw.sort_by(|a, b| {
-            let key = |raw: &Raw| (raw.from, raw.uid.clone());
-            (&a.pod.namespace, &a.pod.name).cmp(&(&b.pod.namespace, &b.pod.name)).then_with(|| key(a).cmp(&key(b)))
-        });
-        self.tenures(&mut raw);
-        for (index, raw) in raw.iter().enumerate() {
-            let pod = &raw.pod;
-            let info = self.workloads.entry(pod.workload.clone()).or_default();
-            info.pods.push(PodId(index as u32));
-            info.host_network |= pod.host_network;
-            info.from_template |= raw.from == Timestamp::MAX;
-        }
-        self.pods = raw.into_iter().map(|raw| raw.pod).collect();
-        for (workload, info) in &mut self.workloads {
-            describe(workload, info, &self.pods, &owners);
-        }
-        for pod in &self.pods {
-            if self.namespaces.labels(&pod.namespace).is_none() {
-                self.namespaces.insert(&pod.namespace, Labels::new());
-            }
-        }
-        for (index, pod) in self.pods.iter().enumerate().filter(|(_, pod)| pod.host_network && !pod.finished) {
-            if let Some(node) = &pod.node {
-                self.on_host.entry(node.clone()).or_default().push(PodId(index as u32));
-            }
-        }
-        for (name, node) in &self.nodes {
-            for ip in node.addresses.keys() {
-                self.node_of.insert(*ip, name.clone());
-            }
-        }
-    }
-
-    fn read_pod(&mut self, stored: &Stored<object::Pod>, owners: &Owners<'_>) -> Raw {
-        let object = &stored.object;
-        let metadata = &object.metadata;
-        let namespace = namespace_of(metadata);
-        let labels = metadata.labels.clone().unwrap_or_default();
-        let (kind, name) = match controlling(metadata.owner_references.as_deref()) {
-            Some(owner) => owners.top(&namespace, &labels, owner.clone()),
-            None => ("Pod".to_string(), metadata.name.clone()),
-        };
-        let status = &object.status;
-        let mut addresses: Vec<IpAddr> = Vec::new();
-        let listed = status.pod_ips.iter().flatten().map(|entry| entry.ip.as_str());
-        for text in listed.chain(status.pod_ip.as_deref()).filter(|text| !text.is_empty()) {
-            match address_of(text) {
-                Some(ip) if !addresses.contains(&ip) => addresses.push(ip),
-                Some(_) => {}
-                None => self
-                    .warnings
-                    .push(format!("{}: pod {namespace}/{}: {text:?} is not an address", stored.origin, metadata.name)),
-            }
-        }
-        let finished = matches!(status.phase.as_deref(), Some("Succeeded" | "Failed"));
-        let host_network = object.spec.host_network.unwrap_or_default();
-        if addresses.is_empty() && !finished {
-            self.warnings.push(format!(
-                "{}: pod {namespace}/{} has no address yet: its flows cannot be seen",
-                stored.origin, metadata.name
-            ));
-        }
-        if let Some(node) = &object.spec.node_name {
-            let hosts =
-                status.host_ips.iter().flatten().map(|entry| entry.ip.as_str()).chain(status.host_ip.as_deref());
-            let node = self.nodes.entry(node.clone()).or_default();
-            let of_pod = addresses.iter().copied().filter(|_| host_network);
-            for ip in hosts.filter_map(address_of).chain(of_pod) {
-                node.addresses.entry(ip).or_insert(NodeAddressKind::Status);
-            }
-        }
-        let time = |text: Option<&String>| text.and_then(|text| text.parse::<Timestamp>().ok());
-        let from = time(status.start_time.as_ref())
-            .or_else(|| time(metadata.creation_timestamp.as_ref()))
-            .unwrap_or(Timestamp::MIN);
-        // The API cuts times to seconds.
-        let to = finished.then(|| ended(status)).flatten().map(|end| end.plus(SECOND));
-        Raw {
-            pod: Pod {
-                name: metadata.name.clone(),
-                workload: Workload { namespace: namespace.clone(), kind, name },
-                namespace,
-                labels,
-                addresses,
-                node: object.spec.node_name.clone(),
-                host_network,
-                ports: container_ports(&object.spec),
-                probed: probed_ports(&object.spec),
-                finished,
-            },
-            from,
-            to,
-            file: stored.origin.file.clone(),
-            uid: metadata.uid.clone(),
-        }
-    }
-
-    /// Lays the pods of each address out in time. A pod without a known end holds its address until the next one
-    /// comes, except where one file shows both alive: then nobody can tell them apart.
-    fn tenures(&mut self, raw: &mut [Raw]) {
-        let mut by_ip: BTreeMap<IpAddr, Vec<usize>> = BTreeMap::new();
-        for (index, raw) in raw.iter().enumerate().filter(|(_, raw)| !raw.pod.host_network) {
-            for ip in &raw.pod.addresses {
-                by_ip.entry(*ip).or_default().push(index);
-            }
-        }
-        for (ip, mut holders) in by_ip {
-            holders.sort_by_key(|index| (raw[*index].from, *index));
-            let mut tenures: Vec<Tenure> = Vec::with_capacity(holders.len());
-            for (position, &index) in holders.iter().enumerate() {
-                let next = holders[position + 1..].iter().find(|next| raw[**next].from > raw[index].from).copied();
-                let to = match (raw[index].to, next) {
-                    (Some(end), _) => end,
-                    (None, Some(next)) if raw[index].pod.finished || raw[next].file != raw[index].file => {
-                        let end = raw[next].from;
-                        raw[index].pod.finished = true;
-                        end
-                    }
-                    (None, _) => Timestamp::MAX,
-                };
-                tenures.push(Tenure { from: raw[index].from, to, pod: PodId(index as u32) });
-            }
-            for pair in tenures.windows(2).filter(|pair| pair[1].from < pair[0].to) {
-                let name = |tenure: &Tenure| {
-                    let pod = &raw[tenure.pod.0 as usize].pod;
-                    format!("{}/{}", pod.namespace, pod.name)
-                };
-                self.warnings.push(format!(
-                    "{ip} belongs to {} and to {} at the same time: its flows are unresolved",
-                    name(&pair[0]),
-                    name(&pair[1])
-                ));
-            }
-            self.tenures.insert(ip, tenures);
         }
     }
 
@@ -383,7 +215,7 @@ impl Inventory {
 }
 
 /// The newest version of each object, by kind-independent name, in the order of names.
-fn newest<T: Debug + Named>(stored: &[Stored<T>], metadata: impl Fn(&T) -> &Metadata) -> Vec<&Stored<T>> {
+pub(super) fn newest<T: Debug + Named>(stored: &[Stored<T>], metadata: impl Fn(&T) -> &Metadata) -> Vec<&Stored<T>> {
     let mut sorted: Vec<&Stored<T>> = stored.iter().collect();
     let key = |stored: &Stored<T>| {
         let metadata = metadata(&stored.object);
@@ -401,7 +233,7 @@ fn newest<T: Debug + Named>(stored: &[Stored<T>], metadata: impl Fn(&T) -> &Meta
 }
 
 /// Objects of one type may be of several kinds.
-trait Named {
+pub(super) trait Named {
     fn kind(&self) -> &str {
         ""
     }
@@ -417,45 +249,25 @@ impl Named for crate::manifest::Controller {
     }
 }
 
-/// The newest version of each pod. Two pods of one name are two pods where their uids differ.
-fn newest_pods(stored: &[Stored<object::Pod>]) -> Vec<&Stored<object::Pod>> {
-    let mut by_uid: HashMap<(String, &str, Option<&str>), &Stored<object::Pod>> = HashMap::new();
-    for candidate in stored {
-        let metadata = &candidate.object.metadata;
-        let key = (namespace_of(metadata), metadata.name.as_str(), metadata.uid.as_deref());
-        let age = |stored: &Stored<object::Pod>| version(stored.object.metadata.resource_version.as_deref());
-        by_uid
-            .entry(key)
-            .and_modify(|known| {
-                let order = age(known).cmp(&age(candidate));
-                if order.then_with(|| debug_order(&known.object, &candidate.object)) == Ordering::Less {
-                    *known = candidate;
-                }
-            })
-            .or_insert(candidate);
-    }
-    by_uid.into_values().collect()
-}
-
 /// KEP-5504 makes resource versions comparable as numbers; before it they were so in practice.
-fn version(text: Option<&str>) -> u64 {
+pub(super) fn version(text: Option<&str>) -> u64 {
     text.and_then(|text| text.parse().ok()).unwrap_or(0)
 }
 
 /// Any order will do, as long as it does not depend on the order of reading.
-fn debug_order<T: Debug>(a: &T, b: &T) -> Ordering {
+pub(super) fn debug_order<T: Debug>(a: &T, b: &T) -> Ordering {
     format!("{a:?}").cmp(&format!("{b:?}"))
 }
 
-fn namespace_of(metadata: &Metadata) -> String {
+pub(super) fn namespace_of(metadata: &Metadata) -> String {
     metadata.namespace.clone().filter(|name| !name.is_empty()).unwrap_or_else(|| "default".to_string())
 }
 
-fn address_of(text: &str) -> Option<IpAddr> {
+pub(super) fn address_of(text: &str) -> Option<IpAddr> {
     text.parse::<IpAddr>().ok().map(|ip| ip.to_canonical())
 }
 
-fn protocol_of(text: Option<&str>) -> Protocol {
+pub(super) fn protocol_of(text: Option<&str>) -> Protocol {
     text.and_then(Protocol::from_name).unwrap_or(Protocol::Tcp)
 }
 
@@ -480,59 +292,6 @@ fn is_address_annotation(key: &str) -> bool {
         || matches!(key, "k3s.io/internal-ip" | "k3s.io/external-ip" | "alpha.kubernetes.io/provided-node-ip")
 }
 
-fn ended(status: &object::PodStatus) -> Option<Timestamp> {
-    let states =
-        status.container_statuses.iter().flatten().filter_map(|status| status.state.as_ref()?.terminated.as_ref());
-    states.filter_map(|terminated| terminated.finished_at.as_ref()?.parse().ok()).max()
-}
-
-/// Containers and restartable init containers (sidecars, KEP-753) own ports; other init containers are gone by the
-/// time the pod serves.
-fn serving_containers(spec: &object::PodSpec) -> impl Iterator<Item = &object::Container> {
-    let sidecar = |container: &&object::Container| container.restart_policy.as_deref() == Some("Always");
-    spec.containers.iter().flatten().chain(spec.init_containers.iter().flatten().filter(sidecar))
-}
-
-fn container_ports(spec: &object::PodSpec) -> Vec<ContainerPort> {
-    let mut ports: Vec<ContainerPort> = serving_containers(spec)
-        .flat_map(|container| container.ports.iter().flatten())
-        .map(|port| ContainerPort {
-            name: port.name.clone(),
-            number: port.container_port,
-            protocol: protocol_of(port.protocol.as_deref()),
-        })
-        .collect();
-    ports.sort();
-    ports.dedup();
-    ports
-}
-
-fn probed_ports(spec: &object::PodSpec) -> BTreeSet<u16> {
-    let mut probed = BTreeSet::new();
-    for container in serving_containers(spec) {
-        let probes = [&container.liveness_probe, &container.readiness_probe, &container.startup_probe];
-        for probe in probes.into_iter().flatten() {
-            for port in [&probe.http_get, &probe.tcp_socket, &probe.grpc].into_iter().flatten() {
-                match &port.port {
-                    Some(IntOrString::Int(number)) => {
-                        probed.insert(*number);
-                    }
-                    Some(IntOrString::String(name)) => probed.extend(
-                        container
-                            .ports
-                            .iter()
-                            .flatten()
-                            .filter(|declared| declared.name.as_ref() == Some(name))
-                            .map(|declared| declared.container_port),
-                    ),
-                    None => {}
-                }
-            }
-        }
-    }
-    probed
-}
-
 fn slice_entries(ip: IpAddr, ports: Option<&[object::EndpointPort]>, serving: bool) -> Vec<SliceEntry> {
     ports
         .unwrap_or_default()
@@ -545,51 +304,4 @@ fn slice_entries(ip: IpAddr, ports: Option<&[object::EndpointPort]>, serving: bo
             serving,
         })
         .collect()
-}
-
-/// The pod that stands for a workload without pods, so that plain manifests work.
-fn template_pod(stored: &Stored<crate::manifest::Controller>, owners: &Owners<'_>) -> Option<Pod> {
-    let controller = &stored.object.object;
-    let metadata = &controller.metadata;
-    if controlling(metadata.owner_references.as_deref()).is_some() {
-        return None;
-    }
-    let job = controller.spec.job_template.as_ref().and_then(|job| job.spec.template.as_ref());
-    let template = job.or(controller.spec.template.as_ref())?;
-    let namespace = namespace_of(metadata);
-    // A ReplicaSet that lost its owner reference is still a workload of its own; one with an owner never gets here.
-    debug_assert!(owners.get(&namespace, &stored.object.kind, &metadata.name).is_some());
-    Some(Pod {
-        name: format!("{}-*", metadata.name),
-        workload: Workload {
-            namespace: namespace.clone(),
-            kind: stored.object.kind.clone(),
-            name: metadata.name.clone(),
-        },
-        namespace,
-        labels: template.metadata.labels.clone().unwrap_or_default(),
-        addresses: Vec::new(),
-        node: None,
-        host_network: template.spec.host_network.unwrap_or_default(),
-        ports: container_ports(&template.spec),
-        probed: probed_ports(&template.spec),
-        finished: false,
-    })
-}
-
-/// Selector and labels of a workload.
-fn describe(workload: &Workload, info: &mut WorkloadInfo, pods: &[Pod], owners: &Owners<'_>) {
-    let first = &pods[info.pods[0].0 as usize];
-    let mut common = stable(&first.labels);
-    for id in &info.pods[1..] {
-        let labels = &pods[id.0 as usize].labels;
-        common.retain(|key, value| labels.get(key) == Some(value));
-    }
-    info.labels = common;
-    let controller = owners.get(&workload.namespace, &workload.kind, &workload.name);
-    info.selector = controller.and_then(lasting_selector).map(|selector| {
-        // The selector of a ReplicaSet whose Deployment is not in the dump holds the template's hash.
-        selector.requirements().filter(|requirement| !is_volatile(requirement.key())).cloned().collect()
-    });
-    info.selector = info.selector.take().filter(|selector| !selector.is_everything());
 }
