@@ -17,7 +17,7 @@ RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked --quiet
 step "dependencies"
 if command -v cargo-deny >/dev/null; then
   # The advisory database is fetched from the network, so it is a check of its own: `cargo deny check advisories`.
-  cargo deny --all-features --locked check --config .deny.toml bans licenses sources
+  cargo deny --all-features --locked --config .deny.toml check bans licenses sources
 else
   echo "skipped: cargo-deny is not installed"
 fi

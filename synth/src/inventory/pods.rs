@@ -23,7 +23,8 @@ struct Raw {
     from: Timestamp,
     /// When it ended, where that is known.
     to: Option<Timestamp>,
-    file: Arc<str>,
+    /// The files that have it.
+    files: BTreeSet<Arc<str>>,
     uid: Option<String>,
 }
 
@@ -32,14 +33,21 @@ impl Inventory {
         let controllers: Vec<_> =
             newest(&objects.controllers, |controller| &controller.object.metadata).into_iter().cloned().collect();
         let owners = Owners::new(&controllers);
-        let mut raw: Vec<Raw> =
-            newest_pods(&objects.pods).into_iter().map(|stored| self.read_pod(stored, &owners)).collect();
+        let sightings = sightings(&objects.pods);
+        let dumps = Dumps::new(&sightings, &objects.pods);
+        let mut raw: Vec<Raw> = Vec::with_capacity(sightings.len());
+        for sighting in &sightings {
+            let mut pod = self.read_pod(sighting.newest, &owners);
+            pod.files = sighting.files.clone();
+            pod.pod.finished |= dumps.lost(sighting);
+            raw.push(pod);
+        }
         let owned: BTreeSet<Workload> = raw.iter().map(|raw| raw.pod.workload.clone()).collect();
         for stored in &controllers {
             if let Some(pod) = template_pod(stored, &owners)
                 && !owned.contains(&pod.workload)
             {
-                raw.push(Raw { pod, from: Timestamp::MAX, to: None, file: stored.origin.file.clone(), uid: None });
+                raw.push(Raw { pod, from: Timestamp::MAX, to: None, files: BTreeSet::new(), uid: None });
             }
         }
         raw.sort_by(|a, b| {
@@ -134,7 +142,7 @@ impl Inventory {
             },
             from,
             to,
-            file: stored.origin.file.clone(),
+            files: BTreeSet::new(),
             uid: metadata.uid.clone(),
         }
     }
@@ -155,7 +163,7 @@ impl Inventory {
                 let next = holders[position + 1..].iter().find(|next| raw[**next].from > raw[index].from).copied();
                 let to = match (raw[index].to, next) {
                     (Some(end), _) => end,
-                    (None, Some(next)) if raw[index].pod.finished || raw[next].file != raw[index].file => {
+                    (None, Some(next)) if raw[index].pod.finished || raw[next].files.is_disjoint(&raw[index].files) => {
                         let end = raw[next].from;
                         raw[index].pod.finished = true;
                         end
@@ -180,24 +188,62 @@ impl Inventory {
     }
 }
 
-/// The newest version of each pod. Two pods of one name are two pods where their uids differ.
-fn newest_pods(stored: &[Stored<object::Pod>]) -> Vec<&Stored<object::Pod>> {
-    let mut by_uid: HashMap<(String, &str, Option<&str>), &Stored<object::Pod>> = HashMap::new();
+/// A pod's newest version, and every file that has it.
+struct Sighting<'a> {
+    newest: &'a Stored<object::Pod>,
+    files: BTreeSet<Arc<str>>,
+}
+
+/// The pods of all files. Two pods of one name are two pods where their uids differ.
+fn sightings(stored: &[Stored<object::Pod>]) -> Vec<Sighting<'_>> {
+    let mut by_uid: BTreeMap<(String, &str, Option<&str>), Sighting<'_>> = BTreeMap::new();
     for candidate in stored {
         let metadata = &candidate.object.metadata;
         let key = (namespace_of(metadata), metadata.name.as_str(), metadata.uid.as_deref());
-        let age = |stored: &Stored<object::Pod>| version(stored.object.metadata.resource_version.as_deref());
-        by_uid
-            .entry(key)
-            .and_modify(|known| {
-                let order = age(known).cmp(&age(candidate));
-                if order.then_with(|| debug_order(&known.object, &candidate.object)) == Ordering::Less {
-                    *known = candidate;
-                }
-            })
-            .or_insert(candidate);
+        let known = by_uid.entry(key).or_insert_with(|| Sighting { newest: candidate, files: BTreeSet::new() });
+        known.files.insert(candidate.origin.file.clone());
+        let order = age(known.newest).cmp(&age(candidate));
+        if order.then_with(|| debug_order(&known.newest.object, &candidate.object)) == Ordering::Less {
+            known.newest = candidate;
+        }
     }
     by_uid.into_values().collect()
+}
+
+fn age(pod: &Stored<object::Pod>) -> u64 {
+    version(pod.object.metadata.resource_version.as_deref())
+}
+
+/// Which of several dumps of one cluster is the newest: dumps share pods, and the later one has the higher resource
+/// version. Files without a pod in common are parts of one dump and say nothing about each other.
+struct Dumps {
+    age: HashMap<Arc<str>, u64>,
+    overlap: BTreeSet<(Arc<str>, Arc<str>)>,
+}
+
+impl Dumps {
+    fn new(sightings: &[Sighting<'_>], stored: &[Stored<object::Pod>]) -> Dumps {
+        let mut dumps = Dumps { age: HashMap::new(), overlap: BTreeSet::new() };
+        for pod in stored {
+            let oldest = dumps.age.entry(pod.origin.file.clone()).or_default();
+            *oldest = (*oldest).max(age(pod));
+        }
+        for sighting in sightings.iter().filter(|sighting| sighting.newest.object.metadata.uid.is_some()) {
+            for here in &sighting.files {
+                for there in sighting.files.iter().filter(|there| *there != here) {
+                    dumps.overlap.insert((here.clone(), there.clone()));
+                }
+            }
+        }
+        dumps
+    }
+
+    /// Whether a later dump no longer has the pod.
+    fn lost(&self, sighting: &Sighting<'_>) -> bool {
+        let latest = sighting.files.iter().map(|file| self.age[file]).max().unwrap_or_default();
+        let later = |file: &Arc<str>| self.age[file] > latest;
+        self.overlap.iter().any(|(here, there)| sighting.files.contains(here) && later(there))
+    }
 }
 
 fn ended(status: &object::PodStatus) -> Option<Timestamp> {
