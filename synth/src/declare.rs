@@ -134,11 +134,13 @@ fn side(text: &str) -> Result<Side, String> {
     if let Some(name) = text.strip_prefix("node:") {
         return Ok(Side::Node(some(name)));
     }
+    let is_name =
+        |name: &str| !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-.".contains(&byte));
     match text.split('/').collect::<Vec<_>>()[..] {
-        [namespace, name] if !namespace.is_empty() && !name.is_empty() => {
+        [namespace, name] if is_name(namespace) && (name == "*" || is_name(name)) => {
             Ok(Side::Workload { namespace: namespace.to_string(), kind: None, name: some(name) })
         }
-        [namespace, kind, name] if !namespace.is_empty() && !kind.is_empty() && !name.is_empty() => {
+        [namespace, kind, name] if is_name(namespace) && is_name(kind) && (name == "*" || is_name(name)) => {
             Ok(Side::Workload { namespace: namespace.to_string(), kind: Some(kind.to_string()), name: some(name) })
         }
         _ => Err(format!("{text:?} is not namespace/name, namespace/Kind/name, node:NAME, an address, a range or *")),

@@ -77,8 +77,8 @@ mod tests {
         assert_eq!(text(&sparse, &[]).split(' ').count(), 16, "less than half of the span");
         assert_eq!(text(&with_control, &[]), "21 20000-20015");
         assert_eq!(text(&run, &[20_016]), "20000-20015", "refused beside it");
-        let odd: Vec<u16> = (0..32).map(|step| 20_000 + step * 2).filter(|port| *port != 20_030).collect();
-        assert_eq!(text(&odd, &[]), "20000-20062");
-        assert!(!text(&odd, &[20_030]).contains("20000-20062"), "refused inside");
+        let odd: Vec<u16> = (0..32).map(|step| 20_000 + step * 2).collect();
+        assert_eq!(text(&odd, &[]), "20000-20062", "just half of the span");
+        assert!(!text(&odd, &[20_031]).contains("20000-20062"), "refused inside");
     }
 }
