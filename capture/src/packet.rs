@@ -86,15 +86,18 @@ pub struct Sctp {
 }
 
 /// What the first chunk of an SCTP packet does to the association.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Chunk {
     /// INIT with the sender's initiate tag.
     Init {
         /// The initiate tag.
         tag: u32,
     },
-    /// INIT ACK; the packet's verification tag is the one of the INIT.
-    InitAck,
+    /// INIT ACK with the sender's initiate tag; the packet's verification tag is the one of the INIT.
+    InitAck {
+        /// The initiate tag.
+        tag: u32,
+    },
     /// ABORT.
     Abort,
     /// Everything else.
@@ -359,11 +362,13 @@ fn udp(data: &[u8]) -> Result<Udp<'_>, Skipped> {
 fn sctp(data: &[u8]) -> Result<Sctp, Skipped> {
     let header = data.get(..8).ok_or(Skipped::Truncated(Layer::Transport))?;
     let chunk = match data.get(12) {
-        Some(1) => match data.get(16..20) {
-            Some(tag) => Chunk::Init { tag: u32::from_be_bytes([tag[0], tag[1], tag[2], tag[3]]) },
+        Some(kind @ 1..=2) => match data.get(16..20) {
+            Some(tag) => {
+                let tag = u32::from_be_bytes([tag[0], tag[1], tag[2], tag[3]]);
+                if *kind == 1 { Chunk::Init { tag } } else { Chunk::InitAck { tag } }
+            }
             None => return Err(Skipped::Truncated(Layer::Transport)),
         },
-        Some(2) => Chunk::InitAck,
         Some(6) => Chunk::Abort,
         _ => Chunk::Other,
     };

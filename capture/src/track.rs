@@ -1,12 +1,11 @@
 //! Packets to flows.
 //!
-//! Every fact about a conversation is kept so that it does not matter in which order packets arrive: minima and maxima
-//! of times, flags that are only ever set, and handshakes keyed by their numbers. Files of one run are still read in
-//! the order of time ([`crate::merge`]), because a 5-tuple is used again after minutes; what reordering within seconds
-//! can do to a tuple is settled at the end.
+//! Files of one run are read in the order of time ([`crate::merge`]); within them packets are put back into that order
+//! ([`reorder`]). Names are taken at once, because their order decides nothing.
 
 mod connection;
 mod datagram;
+mod reorder;
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
@@ -14,12 +13,13 @@ use std::net::IpAddr;
 use crate::flow::{Flow, Socket, Speech};
 use crate::frame::Frame;
 use crate::names::{self, Dns, Names};
-use crate::packet::{self, Packet, Skipped, Tcp, Transport, Udp};
+use crate::packet::{self, Chunk, Packet, Skipped, Tcp, Transport, Udp};
 use crate::protocol::Protocol;
 use crate::time::Timestamp;
 
 use connection::Connections;
 use datagram::Datagrams;
+use reorder::{Reorder, Waiting};
 
 /// Both ends of a conversation, the lower socket first, so that both directions are one key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -34,6 +34,37 @@ struct Pair {
 /// Which end of a [`Pair`] sent a packet; an index.
 const LOW: usize = 0;
 const HIGH: usize = 1;
+
+/// What a packet does to its conversation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Event {
+    Tcp {
+        flags: u8,
+        sequence: u32,
+        acknowledgment: u32,
+        length: u16,
+        speech: Speech,
+    },
+    Sctp {
+        tag: u32,
+        chunk: Chunk,
+    },
+    Datagram {
+        mark: u64,
+        dns: Option<DnsRole>,
+    },
+    /// An ICMP error quotes a packet that the side sent; the sequence number is TCP's.
+    Unreachable {
+        sequence: Option<u32>,
+    },
+}
+
+/// Whether a datagram asks or answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum DnsRole {
+    Query,
+    Response,
+}
 
 /// When addresses change hands, in ascending order. A conversation never spans such a moment.
 pub type Turnovers = HashMap<IpAddr, Vec<Timestamp>>;
@@ -69,6 +100,7 @@ pub struct Tracked {
 #[derive(Debug, Default)]
 pub struct Tracker {
     turnovers: Turnovers,
+    reorder: Reorder,
     connections: Connections,
     datagrams: Datagrams,
     names: Names,
@@ -96,32 +128,46 @@ impl Tracker {
     fn packet(&mut self, source: u16, time: Timestamp, packet: &Packet<'_>) {
         let from = |port| Socket { ip: packet.source, port };
         let to = |port| Socket { ip: packet.destination, port };
-        match &packet.transport {
+        let (protocol, sender, receiver, event) = match &packet.transport {
             Transport::Tcp(tcp) => {
-                let (sender, receiver) = (from(tcp.source), to(tcp.destination));
-                let (pair, side) = self.pair(Protocol::Tcp, sender, receiver, time);
-                self.connections.tcp(source, time, pair, side, tcp, speech(tcp.payload));
                 self.tcp_names(packet, tcp);
+                let event = Event::Tcp {
+                    flags: tcp.flags,
+                    sequence: tcp.sequence,
+                    acknowledgment: tcp.acknowledgment,
+                    length: u16::try_from(tcp.payload.len()).unwrap_or(u16::MAX),
+                    speech: speech(tcp.payload),
+                };
+                (Protocol::Tcp, from(tcp.source), to(tcp.destination), event)
             }
             Transport::Udp(udp) => {
-                let (pair, side) = self.pair(Protocol::Udp, from(udp.source), to(udp.destination), time);
-                let message = self.udp_names(packet, udp);
-                self.datagrams.datagram(time, pair, side, udp.payload, message.as_ref());
+                let dns = self.udp_names(packet, udp);
+                let event = Event::Datagram { mark: datagram::mark(time, udp.payload), dns };
+                (Protocol::Udp, from(udp.source), to(udp.destination), event)
             }
             Transport::Sctp(sctp) => {
-                let (pair, side) = self.pair(Protocol::Sctp, from(sctp.source), to(sctp.destination), time);
-                self.connections.sctp(source, time, pair, side, sctp);
+                let event = Event::Sctp { tag: sctp.tag, chunk: sctp.chunk };
+                (Protocol::Sctp, from(sctp.source), to(sctp.destination), event)
             }
             Transport::Unreachable(quoted) => {
                 let client = Socket { ip: quoted.source, port: quoted.source_port };
                 let server = Socket { ip: quoted.destination, port: quoted.destination_port };
-                let (pair, side) = self.pair(quoted.protocol, client, server, time);
-                match quoted.protocol {
-                    Protocol::Udp => self.datagrams.refused(time, pair, side),
-                    Protocol::Tcp => self.connections.unreachable(time, pair, side, Some(quoted.sequence)),
-                    Protocol::Sctp => self.connections.unreachable(time, pair, side, None),
-                }
+                let sequence = (quoted.protocol == Protocol::Tcp).then_some(quoted.sequence);
+                (quoted.protocol, client, server, Event::Unreachable { sequence })
             }
+        };
+        let (pair, side) = self.pair(protocol, sender, receiver, time);
+        self.reorder.push(Waiting { time, pair, side, event, source });
+        while let Some(waiting) = self.reorder.pop(false) {
+            self.take(&waiting);
+        }
+    }
+
+    /// Takes one packet in the order of time.
+    fn take(&mut self, waiting: &Waiting) {
+        match waiting.pair.protocol {
+            Protocol::Udp => self.datagrams.take(waiting),
+            Protocol::Tcp | Protocol::Sctp => self.connections.take(waiting),
         }
     }
 
@@ -157,21 +203,26 @@ impl Tracker {
         }
     }
 
-    fn udp_names(&mut self, packet: &Packet<'_>, udp: &Udp<'_>) -> Option<Dns> {
+    fn udp_names(&mut self, packet: &Packet<'_>, udp: &Udp<'_>) -> Option<DnsRole> {
         if !names::is_dns_port(udp.source) && !names::is_dns_port(udp.destination) {
             return None;
         }
-        let message = names::dns(udp.payload)?;
-        if let Dns::Response(answers) = &message {
-            for (address, name) in answers {
-                self.names.insert(*address, name, packet.destination);
+        match names::dns(udp.payload)? {
+            Dns::Query => Some(DnsRole::Query),
+            Dns::Response(answers) => {
+                for (address, name) in answers {
+                    self.names.insert(address, &name, packet.destination);
+                }
+                Some(DnsRole::Response)
             }
         }
-        Some(message)
     }
 
     /// The flows of everything taken so far.
-    pub fn finish(self) -> Tracked {
+    pub fn finish(mut self) -> Tracked {
+        while let Some(waiting) = self.reorder.pop(true) {
+            self.take(&waiting);
+        }
         let mut tally = self.tally;
         let (mut flows, skew, remnants) = self.connections.finish();
         tally.remnants += remnants + self.datagrams.finish(&mut flows);

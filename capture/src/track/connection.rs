@@ -1,23 +1,33 @@
 //! TCP connections and SCTP associations.
 //!
-//! A connection is known by its client's socket and initial sequence number (SCTP: initiate tag). Address translation
-//! of the server keeps both, so the views before and after a Service's translation meet in one [`Connection`]. The
-//! SYN-ACK names the same number in its acknowledgment.
+//! Each pair of sockets holds a row of [`Episode`]s, one for each initial sequence number (SCTP: initiate tag) of a
+//! client. Translation of the server's address keeps the numbers of both sides, so the views of one connection before
+//! and after a Service's translation are the answered episodes with the same client and the same two numbers; the
+//! SYN-ACK names the client's in its acknowledgment. Without an answer one number alone proves nothing, because
+//! scanners use one for many targets; such views stay apart, and only who knows the Services can join them.
 
-use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 
-use super::{HIGH, LOW, Pair};
+use super::reorder::Waiting;
+use super::{Event, HIGH, LOW, Pair};
 use crate::flow::{Flow, Opening, Outcome, Proof, Side, Socket, Speech};
-use crate::packet::{Chunk, Sctp, Tcp, flag};
+use crate::packet::{Chunk, flag};
 use crate::protocol::Protocol;
-use crate::time::{SECOND, Timestamp};
+use crate::time::Timestamp;
 
 /// Clock samples kept for the measurement of skew.
 const MAX_CLOCK_SAMPLES: usize = 100_000;
 
-/// Resets kept for a pair whose opening has not been seen yet.
-const MAX_EARLY_RESETS: usize = 8;
+/// Episodes of a pair that a repeated or late SYN is compared with.
+const RECENT: usize = 8;
+
+/// A segment belongs to a connection if its number lies this close behind the initial one. Anything else of the pair
+/// would have to hit a window of 1/256 of the numbers.
+const EARLY: u32 = 1 << 24;
+
+/// This many segments of one side without payload are a connection of which only that side was captured; fewer are a
+/// probe.
+const SEGMENTS: u8 = 3;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 struct Key {
@@ -26,376 +36,321 @@ struct Key {
     identity: u32,
 }
 
-/// One server address under which a connection was seen.
-#[derive(Debug, Clone, Copy)]
-struct View {
-    server: Socket,
-    opened: Timestamp,
-    answered: Timestamp,
-}
-
-impl View {
-    fn first(&self) -> Timestamp {
-        self.opened.min(self.answered)
-    }
-}
-
-#[derive(Debug)]
-struct Connection {
-    key: Key,
-    views: Vec<View>,
+/// What was seen of one connection between one pair of sockets.
+#[derive(Debug, Clone)]
+struct Episode {
+    /// The end that opened it, and its number; `None` where nobody was seen opening it.
+    client: Option<(usize, u32)>,
     first: Timestamp,
     last: Timestamp,
-    opened: bool,
-    answered: bool,
-    /// Anything but the opening, its answer and resets, by the client and by the server: proof that the handshake was
-    /// completed even where its answer is not in the capture.
-    client_spoke: bool,
-    server_spoke: bool,
+    opened: Option<Timestamp>,
+    answered: Option<Timestamp>,
+    /// The server's own number, of its answer.
+    server_identity: u32,
+    /// Segments of each side that belong to an open connection, and whether any held payload.
+    spoke: [u8; 2],
+    payload: bool,
+    speech: [Speech; 2],
     refused: bool,
     /// The client reset at its first sequence number: it was probing.
     probing: bool,
 }
 
-impl Connection {
+impl Episode {
+    fn new(client: Option<(usize, u32)>, time: Timestamp) -> Episode {
+        Episode {
+            client,
+            first: time,
+            last: time,
+            opened: None,
+            answered: None,
+            server_identity: 0,
+            spoke: [0; 2],
+            payload: false,
+            speech: [Speech::default(); 2],
+            refused: false,
+            probing: false,
+        }
+    }
+
     fn touch(&mut self, time: Timestamp) {
         self.first = self.first.min(time);
         self.last = self.last.max(time);
     }
 
-    fn spoke(&mut self, sender: Socket) {
-        if sender == self.key.client { self.client_spoke = true } else { self.server_spoke = true }
-    }
-
-    fn established(&self) -> bool {
-        (self.answered || self.client_spoke || self.server_spoke) && !self.probing
-    }
-}
-
-/// Packets of a pair between whose opening and themselves nothing was seen.
-#[derive(Debug, Clone, Copy)]
-struct Burst {
-    first: Timestamp,
-    last: Timestamp,
-    spoke: [bool; 2],
-    speech: [Speech; 2],
-}
-
-impl Burst {
-    fn join(&mut self, other: &Burst) {
-        self.first = self.first.min(other.first);
-        self.last = self.last.max(other.last);
-        for side in [LOW, HIGH] {
-            self.spoke[side] |= other.spoke[side];
-            self.speech[side].request |= other.speech[side].request;
-            self.speech[side].response |= other.speech[side].response;
-        }
-    }
-}
-
-/// Packets of a pair that belong to no connection whose opening was seen. Those of the last seconds are kept apart:
-/// they may have overtaken the SYN of a connection that uses the pair again.
-#[derive(Debug)]
-struct Orphan {
-    settled: Option<Burst>,
-    recent: Burst,
-}
-
-/// Packets this far apart, in nanoseconds, have not overtaken each other.
-const SETTLED: i64 = 4 * SECOND;
-
-impl Orphan {
-    fn add(&mut self, burst: Burst) {
-        if burst.first > self.recent.last.plus(SETTLED) {
-            let done = std::mem::replace(&mut self.recent, burst);
-            self.settle(done);
-        } else if burst.last.plus(SETTLED) < self.recent.first {
-            self.settle(burst);
+    fn outcome(&self) -> Outcome {
+        let works = match self.client {
+            Some(_) => (self.answered.is_some() || self.spoke != [0; 2]) && !self.probing,
+            None => self.payload || !self.spoke.contains(&0) || self.spoke.iter().any(|count| *count >= SEGMENTS),
+        };
+        if works {
+            Outcome::Established
+        } else if self.refused || self.probing {
+            Outcome::Refused
         } else {
-            self.recent.join(&burst);
+            Outcome::Unanswered
         }
     }
-
-    fn settle(&mut self, burst: Burst) {
-        match &mut self.settled {
-            Some(settled) => settled.join(&burst),
-            None => self.settled = Some(burst),
-        }
-    }
-}
-
-/// A reset or ICMP error that came before the opening it answers.
-#[derive(Debug, Clone, Copy)]
-struct EarlyReset {
-    key: Key,
-    time: Timestamp,
-    by_client: bool,
-}
-
-#[derive(Debug, Default)]
-struct PairState {
-    connections: Vec<u32>,
-    orphan: Option<Box<Orphan>>,
-    resets: Vec<EarlyReset>,
-    reset_only: bool,
 }
 
 /// All connections and associations.
 #[derive(Debug, Default)]
 pub(super) struct Connections {
-    connections: Vec<Connection>,
     // Keyed hashing: whoever sends packets chooses these keys.
-    by_key: HashMap<Key, u32>,
-    pairs: HashMap<Pair, PairState>,
+    pairs: HashMap<Pair, Vec<Episode>>,
     clocks: HashMap<Key, Vec<(u16, Timestamp)>>,
+    remnants: u64,
 }
 
 impl Connections {
-    pub(super) fn tcp(&mut self, source: u16, time: Timestamp, pair: Pair, side: usize, tcp: &Tcp<'_>, speech: Speech) {
-        let (sender, receiver) = ends(&pair, side);
-        let key = |client, identity| Key { protocol: Protocol::Tcp, client, identity };
-        match tcp.flags & (flag::SYN | flag::ACK | flag::RST) {
-            flags if flags & flag::RST != 0 => {
-                // A server refuses by acknowledging exactly the SYN; a probing client resets right behind its SYN.
-                let refusal = key(receiver, tcp.acknowledgment.wrapping_sub(1));
-                let probe = key(sender, tcp.sequence.wrapping_sub(1));
-                self.reset(time, pair, (flags & flag::ACK != 0).then_some(refusal), Some(probe));
+    pub(super) fn take(&mut self, waiting: &Waiting) {
+        let Waiting { time, pair, side, source, .. } = *waiting;
+        match waiting.event {
+            Event::Tcp { flags, sequence, acknowledgment, length, speech } => {
+                let control = flags & (flag::SYN | flag::ACK | flag::RST);
+                if control & flag::RST != 0 {
+                    let refusal = (flags & flag::ACK != 0).then(|| acknowledgment.wrapping_sub(1));
+                    self.reset(time, pair, side, refusal, sequence.wrapping_sub(1));
+                } else if control == flag::SYN {
+                    self.open(source, time, pair, side, sequence);
+                } else if control == flag::SYN | flag::ACK {
+                    self.answer(time, pair, side, acknowledgment.wrapping_sub(1), sequence);
+                } else {
+                    self.segment(time, pair, side, Segment { flags, sequence, acknowledgment, length, speech });
+                }
             }
-            flag::SYN => {
-                let index = self.view(time, pair, key(sender, tcp.sequence), receiver, false);
-                self.clock(source, time, index);
-            }
-            flags if flags == flag::SYN | flag::ACK => {
-                self.view(time, pair, key(receiver, tcp.acknowledgment.wrapping_sub(1)), sender, true);
-            }
-            _ => self.speak(time, pair, side, speech),
+            Event::Sctp { tag, chunk } => match chunk {
+                Chunk::Init { tag } => self.open(source, time, pair, side, tag),
+                // RFC 9260 §3.1: the verification tag of an answer is the initiate tag of the INIT.
+                Chunk::InitAck { tag: own } => self.answer(time, pair, side, tag, own),
+                Chunk::Abort => self.abort(time, pair, side, tag),
+                Chunk::Other => self.chunk(time, pair, side),
+            },
+            Event::Unreachable { sequence } => self.unreachable(time, pair, side, sequence),
+            Event::Datagram { .. } => {}
         }
     }
 
-    pub(super) fn sctp(&mut self, source: u16, time: Timestamp, pair: Pair, side: usize, sctp: &Sctp) {
-        let (sender, receiver) = ends(&pair, side);
-        let key = |client, identity| Key { protocol: Protocol::Sctp, client, identity };
-        match sctp.chunk {
-            Chunk::Init { tag } => {
-                let index = self.view(time, pair, key(sender, tag), receiver, false);
-                self.clock(source, time, index);
+    /// The episode that `side` opened with `identity`, made where there is none.
+    fn episode(&mut self, time: Timestamp, pair: Pair, side: usize, identity: u32) -> &mut Episode {
+        let episodes = self.pairs.entry(pair).or_default();
+        let client = Some((side, identity));
+        let recent = episodes.len().saturating_sub(RECENT);
+        let known = episodes[recent..].iter().rposition(|episode| episode.client == client).map(|at| at + recent);
+        let at = known.unwrap_or_else(|| {
+            episodes.push(Episode::new(client, time));
+            episodes.len() - 1
+        });
+        let episode = &mut episodes[at];
+        episode.touch(time);
+        episode
+    }
+
+    fn open(&mut self, source: u16, time: Timestamp, pair: Pair, side: usize, identity: u32) {
+        let episode = self.episode(time, pair, side, identity);
+        episode.opened = Some(episode.opened.map_or(time, |known| known.min(time)));
+        let key = Key { protocol: pair.protocol, client: end(&pair, side), identity };
+        if self.clocks.len() < MAX_CLOCK_SAMPLES {
+            let seen = self.clocks.entry(key).or_default();
+            if !seen.iter().any(|(known, _)| *known == source) {
+                seen.push((source, time));
             }
-            // RFC 9260 §3.1: the verification tag of an answer is the initiate tag of the INIT.
-            Chunk::InitAck => {
-                self.view(time, pair, key(receiver, sctp.tag), sender, true);
-            }
-            Chunk::Abort => self.reset(time, pair, Some(key(receiver, sctp.tag)), None),
-            Chunk::Other => self.speak(time, pair, side, Speech::default()),
         }
     }
 
-    /// An ICMP error quotes a packet that `side` sent; `sequence` is known for TCP.
-    pub(super) fn unreachable(&mut self, time: Timestamp, pair: Pair, side: usize, sequence: Option<u32>) {
-        let (client, _) = ends(&pair, side);
-        match sequence {
-            Some(identity) => self.reset(time, pair, Some(Key { protocol: pair.protocol, client, identity }), None),
-            // The quote of an SCTP packet ends before the initiate tag, so the pair has to do.
-            None => {
-                let latest = self.latest(&pair, time).map(|index| self.connections[index].key);
-                self.reset(time, pair, latest.filter(|key| key.client == client), None);
-            }
+    fn answer(&mut self, time: Timestamp, pair: Pair, side: usize, identity: u32, own: u32) {
+        let episode = self.episode(time, pair, other(side), identity);
+        if episode.answered.is_none() {
+            episode.answered = Some(time);
+            episode.server_identity = own;
         }
     }
 
-    /// Notes a SYN (`answer` false) or SYN-ACK of the connection `key` with `server`.
-    fn view(&mut self, time: Timestamp, pair: Pair, key: Key, server: Socket, answer: bool) -> usize {
-        let index = match self.by_key.entry(key) {
-            Entry::Occupied(entry) => *entry.get(),
-            Entry::Vacant(entry) => {
-                let index = self.connections.len() as u32;
-                self.connections.push(Connection {
-                    key,
-                    views: Vec::with_capacity(1),
-                    first: time,
-                    last: time,
-                    opened: false,
-                    answered: false,
-                    client_spoke: false,
-                    server_spoke: false,
-                    refused: false,
-                    probing: false,
-                });
-                *entry.insert(index)
+    /// A reset of TCP. A server refuses by acknowledging exactly the SYN; a probing client resets right behind its SYN.
+    fn reset(&mut self, time: Timestamp, pair: Pair, side: usize, refusal: Option<u32>, probe: u32) {
+        let episodes = self.pairs.entry(pair).or_default();
+        let recent = episodes.len().saturating_sub(RECENT);
+        let refused = |episode: &Episode| refusal.is_some_and(|number| episode.client == Some((other(side), number)));
+        let probing = |episode: &Episode| episode.client == Some((side, probe));
+        if let Some(episode) = episodes[recent..].iter_mut().rev().find(|episode| refused(episode)) {
+            episode.refused = true;
+            episode.touch(time);
+        } else if let Some(episode) = episodes[recent..].iter_mut().rev().find(|episode| probing(episode)) {
+            episode.probing = true;
+            episode.touch(time);
+        } else if let Some(episode) = episodes.last_mut() {
+            // A reset without an acknowledgment answers whatever the other side sent last.
+            let answers = episode.client.is_none_or(|(client, _)| client != side);
+            episode.refused |= refusal.is_none() && answers || episode.client.is_none() && episode.spoke[side] == 0;
+            episode.touch(time);
+        } else {
+            self.remnants += 1;
+        }
+    }
+
+    /// An ABORT of SCTP; the verification tag is the receiver's.
+    fn abort(&mut self, time: Timestamp, pair: Pair, side: usize, tag: u32) {
+        let Some(episode) = self.pairs.get_mut(&pair).and_then(|episodes| episodes.last_mut()) else {
+            self.remnants += 1;
+            return;
+        };
+        episode.touch(time);
+        match episode.client {
+            Some((client, identity)) if client != side => episode.refused |= identity == tag,
+            // Before its COOKIE ECHO the client has not agreed to anything.
+            Some((client, _)) => episode.probing |= episode.spoke[client] == 0,
+            None => episode.refused |= episode.spoke[side] == 0,
+        }
+    }
+
+    /// An ICMP error quotes a packet of `side`. The quote of an SCTP packet ends before the initiate tag.
+    fn unreachable(&mut self, time: Timestamp, pair: Pair, side: usize, sequence: Option<u32>) {
+        let Some(episodes) = self.pairs.get_mut(&pair) else {
+            self.remnants += 1;
+            return;
+        };
+        let meant = |episode: &&mut Episode| {
+            episode
+                .client
+                .is_some_and(|(client, identity)| client == side && sequence.is_none_or(|quoted| quoted == identity))
+        };
+        if let Some(episode) = episodes.iter_mut().rev().take(RECENT).find(meant) {
+            episode.refused = true;
+            episode.touch(time);
+        }
+    }
+
+    fn segment(&mut self, time: Timestamp, pair: Pair, side: usize, segment: Segment) {
+        let episodes = self.pairs.entry(pair).or_default();
+        let fits = |episode: &Episode| match episode.client {
+            // Once answered, numbers wrap around and tell nothing.
+            _ if episode.answered.is_some() => true,
+            None => true,
+            Some((client, identity)) => {
+                let number = if client == side { segment.sequence } else { segment.acknowledgment };
+                segment.flags & flag::ACK != 0 && number.wrapping_sub(identity.wrapping_add(1)) < EARLY
+                    || episode.spoke != [0; 2]
             }
         };
-        let connection = &mut self.connections[index as usize];
-        connection.touch(time);
-        connection.opened |= !answer;
-        connection.answered |= answer;
-        let known = connection.views.iter().position(|view| view.server == server);
-        let at = known.unwrap_or_else(|| {
-            connection.views.push(View { server, opened: Timestamp::MAX, answered: Timestamp::MAX });
-            connection.views.len() - 1
+        let at = episodes.iter().rposition(fits).unwrap_or_else(|| {
+            // Older than every opening that was seen, or a probe of something else.
+            episodes.insert(0, Episode::new(None, time));
+            0
         });
-        let view = &mut connection.views[at];
-        let moment = if answer { &mut view.answered } else { &mut view.opened };
-        *moment = time.min(*moment);
-        let state = self.pairs.entry(pair).or_default();
-        if !state.connections.contains(&index) {
-            state.connections.push(index);
-        }
-        index as usize
-    }
-
-    fn clock(&mut self, source: u16, time: Timestamp, index: usize) {
-        if self.clocks.len() >= MAX_CLOCK_SAMPLES {
-            return;
-        }
-        let seen = self.clocks.entry(self.connections[index].key).or_default();
-        match seen.iter_mut().find(|(known, _)| *known == source) {
-            Some((_, first)) => *first = time.min(*first),
-            None => seen.push((source, time)),
+        let episode = &mut episodes[at];
+        episode.touch(time);
+        // RFC 9293 §3.4: every segment of an open connection acknowledges.
+        if segment.flags & flag::ACK != 0 {
+            episode.spoke[side] = episode.spoke[side].saturating_add(1);
+            episode.payload |= segment.length > 0;
+            episode.speech[side].request |= segment.speech.request;
+            episode.speech[side].response |= segment.speech.response;
         }
     }
 
-    fn reset(&mut self, time: Timestamp, pair: Pair, refusal: Option<Key>, probe: Option<Key>) {
-        let find = |key: Option<Key>| key.and_then(|key| self.by_key.get(&key).copied());
-        if let Some(index) = find(refusal) {
-            let connection = &mut self.connections[index as usize];
-            connection.refused = true;
-            connection.touch(time);
-        } else if let Some(index) = find(probe) {
-            let connection = &mut self.connections[index as usize];
-            connection.probing = true;
-            connection.touch(time);
-        } else if let Some(index) = self.latest(&pair, time) {
-            self.connections[index].touch(time);
-        } else {
-            let state = self.pairs.entry(pair).or_default();
-            state.reset_only = true;
-            let early = |key: Option<Key>, by_client| key.map(|key| EarlyReset { key, time, by_client });
-            for reset in [early(refusal, false), early(probe, true)].into_iter().flatten() {
-                if state.resets.len() < MAX_EARLY_RESETS {
-                    state.resets.push(reset);
-                }
-            }
-            if let Some(orphan) = &mut state.orphan {
-                let silent = Burst { first: time, last: time, spoke: [false; 2], speech: [Speech::default(); 2] };
-                orphan.add(silent);
-            }
+    fn chunk(&mut self, time: Timestamp, pair: Pair, side: usize) {
+        let episodes = self.pairs.entry(pair).or_default();
+        if episodes.is_empty() {
+            episodes.push(Episode::new(None, time));
+        }
+        if let Some(episode) = episodes.last_mut() {
+            episode.touch(time);
+            episode.spoke[side] = episode.spoke[side].saturating_add(1);
+            episode.payload = true;
         }
     }
 
-    fn speak(&mut self, time: Timestamp, pair: Pair, side: usize, speech: Speech) {
-        if let Some(index) = self.latest(&pair, time) {
-            let connection = &mut self.connections[index];
-            connection.touch(time);
-            connection.spoke(ends(&pair, side).0);
-            return;
-        }
-        let mut burst = Burst { first: time, last: time, spoke: [false; 2], speech: [Speech::default(); 2] };
-        burst.spoke[side] = true;
-        burst.speech[side] = speech;
-        let state = self.pairs.entry(pair).or_default();
-        match &mut state.orphan {
-            Some(orphan) => orphan.add(burst),
-            None => state.orphan = Some(Box::new(Orphan { settled: None, recent: burst })),
-        }
-    }
-
-    /// The connection of a pair that was opened last before `time`.
-    fn latest(&self, pair: &Pair, time: Timestamp) -> Option<usize> {
-        self.opened_before(&self.pairs.get(pair)?.connections, time)
-    }
-
-    fn opened_before(&self, connections: &[u32], time: Timestamp) -> Option<usize> {
-        connections
-            .iter()
-            .map(|index| *index as usize)
-            .filter(|index| self.connections[*index].first <= time)
-            .max_by_key(|index| (self.connections[*index].first, self.connections[*index].key))
-    }
-
-    /// The flows, the clock skew between sources, and how many pairs showed nothing but resets.
-    pub(super) fn finish(mut self) -> (Vec<Flow>, BTreeMap<(u16, u16), i64>, u64) {
-        let mut flows = Vec::with_capacity(self.connections.len());
-        let mut remnants = 0;
-        let mut pairs: Vec<(Pair, PairState)> = std::mem::take(&mut self.pairs).into_iter().collect();
-        pairs.sort_unstable_by_key(|(pair, _)| *pair);
-        for (pair, state) in pairs {
-            for reset in &state.resets {
-                if let Some(index) = self.by_key.get(&reset.key) {
-                    let connection = &mut self.connections[*index as usize];
-                    connection.touch(reset.time);
-                    if reset.by_client { connection.probing = true } else { connection.refused = true }
-                }
-            }
-            remnants += u64::from(state.reset_only && state.orphan.is_none() && state.connections.is_empty());
-            let Some(orphan) = state.orphan else { continue };
-            let mut before = orphan.settled;
-            // Packets that overtook their SYN belong to the connection it opened.
-            match self.opened_before(&state.connections, orphan.recent.first) {
-                Some(index) => {
-                    let connection = &mut self.connections[index];
-                    connection.touch(orphan.recent.last);
-                    for side in [LOW, HIGH].into_iter().filter(|side| orphan.recent.spoke[*side]) {
-                        connection.spoke(ends(&pair, side).0);
+    /// The flows, the clock skew between sources, and how many resets and errors belonged to nothing.
+    pub(super) fn finish(self) -> (Vec<Flow>, BTreeMap<(u16, u16), i64>, u64) {
+        let mut flows = Vec::with_capacity(self.pairs.len());
+        let mut remnants = self.remnants;
+        // Answered episodes by client and the numbers of both sides: views of one connection.
+        let mut answered: HashMap<(Key, u32), Vec<(Socket, Episode)>> = HashMap::new();
+        for (pair, episodes) in self.pairs {
+            for episode in episodes {
+                match episode.client {
+                    None if episode.spoke == [0; 2] && !episode.refused => remnants += 1,
+                    None => flows.push(unseen(&pair, &episode)),
+                    Some((side, identity)) => {
+                        let key = Key { protocol: pair.protocol, client: end(&pair, side), identity };
+                        let view = (end(&pair, other(side)), episode);
+                        if view.1.answered.is_some() {
+                            answered.entry((key, view.1.server_identity)).or_default().push(view);
+                        } else {
+                            flows.push(seen(key, vec![view]));
+                        }
                     }
                 }
-                None => match &mut before {
-                    Some(before) => before.join(&orphan.recent),
-                    None => before = Some(orphan.recent),
-                },
             }
-            flows.extend(before.map(|burst| unseen(&pair, &burst)));
         }
-        let skew = skew(self.clocks);
-        flows.extend(self.connections.into_iter().map(seen));
-        (flows, skew, remnants)
+        for ((key, _), views) in answered {
+            flows.push(seen(key, views));
+        }
+        (flows, skew(self.clocks), remnants)
     }
 }
 
-/// Sender and receiver of a packet that `side` sent.
-fn ends(pair: &Pair, side: usize) -> (Socket, Socket) {
-    if side == LOW { (pair.low, pair.high) } else { (pair.high, pair.low) }
+#[derive(Debug, Clone, Copy)]
+struct Segment {
+    flags: u8,
+    sequence: u32,
+    acknowledgment: u32,
+    length: u16,
+    speech: Speech,
 }
 
-fn unseen(pair: &Pair, burst: &Burst) -> Flow {
-    let side = |socket, side: usize| Side { socket, speech: burst.speech[side] };
+fn end(pair: &Pair, side: usize) -> Socket {
+    if side == LOW { pair.low } else { pair.high }
+}
+
+fn other(side: usize) -> usize {
+    if side == LOW { HIGH } else { LOW }
+}
+
+fn unseen(pair: &Pair, episode: &Episode) -> Flow {
+    let side = |socket, side: usize| Side { socket, speech: episode.speech[side] };
     Flow {
         protocol: pair.protocol,
         opening: Opening::Unseen { sides: [side(pair.low, LOW), side(pair.high, HIGH)] },
-        outcome: Outcome::Established,
-        first: burst.first,
-        last: burst.last,
+        outcome: episode.outcome(),
+        first: episode.first,
+        last: episode.last,
         latency: None,
         datagrams: 0,
         dns: false,
     }
 }
 
-fn seen(mut connection: Connection) -> Flow {
-    connection.views.sort_unstable_by_key(|view| (view.first(), view.server));
-    let dialled = connection.views[0];
-    let served = connection.views[1..].last().map(|view| view.server);
-    let latency = (dialled.answered != Timestamp::MAX && dialled.opened <= dialled.answered)
-        .then(|| u32::try_from(dialled.answered.since(dialled.opened) / 1000).unwrap_or(u32::MAX));
-    let established = connection.established();
-    let outcome = if established {
-        Outcome::Established
-    } else if connection.refused || connection.probing {
-        Outcome::Refused
-    } else {
-        Outcome::Unanswered
+/// The flow of one connection from its views; never of none.
+fn seen(key: Key, mut views: Vec<(Socket, Episode)>) -> Flow {
+    let began = |episode: &Episode| episode.opened.into_iter().chain(episode.answered).min();
+    views.sort_by_key(|(server, episode)| (began(episode), *server));
+    let (dialled, first) = &views[0];
+    let latency = match (first.opened, first.answered) {
+        (Some(opened), Some(answered)) if opened <= answered => {
+            Some(u32::try_from(answered.since(opened) / 1000).unwrap_or(u32::MAX))
+        }
+        _ => None,
     };
-    let whole = connection.opened && (connection.answered || !established);
+    let outcomes: Vec<Outcome> = views.iter().map(|(_, episode)| episode.outcome()).collect();
+    // What one view shows of a connection holds for all of them; a probe's reset is the last word.
+    let probing = views.iter().any(|(_, episode)| episode.probing);
+    let outcome = if probing { Outcome::Refused } else { *outcomes.iter().min().unwrap_or(&Outcome::Unanswered) };
+    let opened = views.iter().any(|(_, episode)| episode.opened.is_some());
+    let answered = views.iter().any(|(_, episode)| episode.answered.is_some());
+    let whole = opened && (answered || outcome != Outcome::Established);
     Flow {
-        protocol: connection.key.protocol,
+        protocol: key.protocol,
         opening: Opening::Seen {
-            client: connection.key.client,
-            dialled: dialled.server,
-            served,
+            client: key.client,
+            dialled: *dialled,
+            served: views[1..].last().map(|(server, _)| *server).filter(|server| server != dialled),
             proof: if whole { Proof::Handshake } else { Proof::HalfHandshake },
-            identity: connection.key.identity,
+            identity: key.identity,
         },
         outcome,
-        first: connection.first,
-        last: connection.last,
+        first: views.iter().map(|(_, episode)| episode.first).min().unwrap_or_default(),
+        last: views.iter().map(|(_, episode)| episode.last).max().unwrap_or_default(),
         latency,
         datagrams: 0,
         dns: false,

@@ -5,9 +5,9 @@ use std::hash::{Hash, Hasher};
 
 use rustc_hash::FxHasher;
 
-use super::{HIGH, LOW, Pair};
+use super::reorder::Waiting;
+use super::{DnsRole, Event, HIGH, LOW, Pair};
 use crate::flow::{Flow, Opening, Outcome, Proof};
-use crate::names::Dns;
 use crate::time::{SECOND, Timestamp};
 
 /// So many datagrams of a side are told apart; further ones add nothing that anybody asks for.
@@ -22,8 +22,8 @@ struct Conversation {
     first: [Timestamp; 2],
     last: Timestamp,
     sent: [bool; 2],
-    /// Marks of different datagrams of each side, [`TOLD_APART`] at most.
-    marks: [Vec<u64>; 2],
+    /// Marks of different datagrams of each side and file, [`TOLD_APART`] of each at most.
+    marks: [Vec<(u16, u64)>; 2],
     /// An ICMP error quoted a datagram of this side.
     refused: [bool; 2],
     asked: [bool; 2],
@@ -37,30 +37,25 @@ pub(super) struct Datagrams {
 }
 
 impl Datagrams {
-    pub(super) fn datagram(&mut self, time: Timestamp, pair: Pair, side: usize, payload: &[u8], message: Option<&Dns>) {
-        let conversation = self.conversation(pair);
-        conversation.first[side] = time.min(conversation.first[side]);
+    pub(super) fn take(&mut self, waiting: &Waiting) {
+        let Waiting { time, side, source, .. } = *waiting;
+        let conversation = self.conversation(waiting.pair);
         conversation.last = time.max(conversation.last);
-        conversation.sent[side] = true;
-        let marks = &mut conversation.marks[side];
-        if marks.len() < TOLD_APART {
-            let mark = mark(time, payload);
-            if !marks.contains(&mark) {
-                marks.push(mark);
+        match waiting.event {
+            Event::Datagram { mark, dns } => {
+                conversation.first[side] = time.min(conversation.first[side]);
+                conversation.sent[side] = true;
+                conversation.asked[side] |= dns == Some(DnsRole::Query);
+                conversation.answered[side] |= dns == Some(DnsRole::Response);
+                let marks = &mut conversation.marks[side];
+                let of_source = marks.iter().filter(|(other, _)| *other == source).count();
+                if of_source < TOLD_APART && !marks.contains(&(source, mark)) {
+                    marks.push((source, mark));
+                }
             }
+            Event::Unreachable { .. } => conversation.refused[side] = true,
+            Event::Tcp { .. } | Event::Sctp { .. } => {}
         }
-        match message {
-            Some(Dns::Query) => conversation.asked[side] = true,
-            Some(Dns::Response(_)) => conversation.answered[side] = true,
-            None => {}
-        }
-    }
-
-    /// An ICMP error quotes a datagram that `side` sent.
-    pub(super) fn refused(&mut self, time: Timestamp, pair: Pair, side: usize) {
-        let conversation = self.conversation(pair);
-        conversation.refused[side] = true;
-        conversation.last = time.max(conversation.last);
     }
 
     fn conversation(&mut self, pair: Pair) -> &mut Conversation {
@@ -91,11 +86,17 @@ impl Datagrams {
 
 /// The same for copies of a datagram, different for most others. Copies on both sides of a tick differ, so one datagram
 /// can count as two, but not as three.
-fn mark(time: Timestamp, payload: &[u8]) -> u64 {
+pub(super) fn mark(time: Timestamp, payload: &[u8]) -> u64 {
     let mut hasher = FxHasher::default();
     time.0.div_euclid(COPIES).hash(&mut hasher);
     payload[..payload.len().min(64)].hash(&mut hasher);
     hasher.finish()
+}
+
+/// How many different datagrams there were at least: clocks of files differ, so each file counts for itself.
+fn different(marks: &[(u16, u64)]) -> u32 {
+    let count = |source: u16| marks.iter().filter(|(other, _)| *other == source).count();
+    marks.iter().map(|(source, _)| count(*source) as u32).max().unwrap_or_default()
 }
 
 fn flow(pair: &Pair, conversation: &Conversation) -> Flow {
@@ -119,7 +120,7 @@ fn flow(pair: &Pair, conversation: &Conversation) -> Flow {
         first: conversation.first[LOW].min(conversation.first[HIGH]),
         last: conversation.last,
         latency: None,
-        datagrams: conversation.marks[client].len() as u32,
+        datagrams: different(&conversation.marks[client]),
         dns: conversation.asked != [false; 2] || conversation.answered != [false; 2],
     }
 }

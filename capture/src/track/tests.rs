@@ -20,7 +20,7 @@ fn socket(text: &str) -> Socket {
 }
 
 #[derive(Debug, Clone)]
-enum Event {
+enum Sent {
     Tcp(&'static str, &'static str, u8, u32, u32, &'static [u8]),
     Udp(&'static str, &'static str, &'static [u8]),
     Sctp(&'static str, &'static str, u32, Chunk),
@@ -28,7 +28,7 @@ enum Event {
 }
 
 /// Feeds events, each at its time in microseconds.
-fn track(events: &[(i64, Event)]) -> Tracked {
+fn track(events: &[(i64, Sent)]) -> Tracked {
     let mut tracker = Tracker::default();
     for (time, event) in events {
         feed(&mut tracker, Timestamp(time * 1000), event);
@@ -36,23 +36,23 @@ fn track(events: &[(i64, Event)]) -> Tracked {
     tracker.finish()
 }
 
-fn feed(tracker: &mut Tracker, time: Timestamp, event: &Event) {
+fn feed(tracker: &mut Tracker, time: Timestamp, event: &Sent) {
     let (from, to, transport) = match event {
-        Event::Tcp(from, to, flags, sequence, acknowledgment, payload) => {
+        Sent::Tcp(from, to, flags, sequence, acknowledgment, payload) => {
             let (source, destination) = (socket(from).port, socket(to).port);
             let (sequence, acknowledgment, flags) = (*sequence, *acknowledgment, *flags);
             let tcp = Tcp { source, destination, sequence, acknowledgment, flags, payload };
             (socket(from).ip, socket(to).ip, Transport::Tcp(tcp))
         }
-        Event::Udp(from, to, payload) => {
+        Sent::Udp(from, to, payload) => {
             let udp = Udp { source: socket(from).port, destination: socket(to).port, payload };
             (socket(from).ip, socket(to).ip, Transport::Udp(udp))
         }
-        Event::Sctp(from, to, tag, chunk) => {
+        Sent::Sctp(from, to, tag, chunk) => {
             let sctp = Sctp { source: socket(from).port, destination: socket(to).port, tag: *tag, chunk: *chunk };
             (socket(from).ip, socket(to).ip, Transport::Sctp(sctp))
         }
-        Event::Unreachable(protocol, client, server, sequence) => {
+        Sent::Unreachable(protocol, client, server, sequence) => {
             let (client, server) = (socket(client), socket(server));
             let quoted = Quoted {
                 protocol: *protocol,
@@ -72,17 +72,21 @@ const C: &str = "10.0.0.1:40000";
 const S: &str = "10.0.0.2:8080";
 const VIP: &str = "10.96.0.9:80";
 
-fn tcp(from: &'static str, to: &'static str, flags: u8, sequence: u32, acknowledgment: u32) -> Event {
-    Event::Tcp(from, to, flags, sequence, acknowledgment, b"")
+fn tcp(from: &'static str, to: &'static str, flags: u8, sequence: u32, acknowledgment: u32) -> Sent {
+    Sent::Tcp(from, to, flags, sequence, acknowledgment, b"")
+}
+
+fn data(from: &'static str, to: &'static str, sequence: u32) -> Sent {
+    Sent::Tcp(from, to, ACK, sequence, 7, b"k")
 }
 
 /// A connection with initial sequence numbers 100 and 500, at one point.
-fn whole(server: &'static str, at: i64) -> Vec<(i64, Event)> {
+fn whole(server: &'static str, at: i64) -> Vec<(i64, Sent)> {
     vec![
         (at, tcp(C, server, SYN, 100, 0)),
         (at + 300, tcp(server, C, SYN_ACK, 500, 101)),
         (at + 320, tcp(C, server, ACK, 101, 501)),
-        (at + 400, Event::Tcp(C, server, ACK, 101, 501, b"GET / HTTP/1.1\r\n")),
+        (at + 400, Sent::Tcp(C, server, ACK, 101, 501, b"GET / HTTP/1.1\r\n")),
         (at + 900, tcp(server, C, ACK, 501, 117)),
         (at + 990, tcp(C, server, FIN_ACK, 117, 501)),
     ]
@@ -103,7 +107,7 @@ fn outcomes_of_tcp() {
     use Proof::*;
     let syn = (0, tcp(C, S, SYN, 100, 0));
     let syn_ack = (300, tcp(S, C, SYN_ACK, 500, 101));
-    type Row = (&'static str, Vec<(i64, Event)>, Vec<(Outcome, Option<Proof>)>);
+    type Row = (&'static str, Vec<(i64, Sent)>, Vec<(Outcome, Option<Proof>)>);
     let rows: Vec<Row> = vec![
         ("a whole connection", whole(S, 0), vec![(Established, Some(Handshake))]),
         ("SYN and SYN-ACK", vec![syn.clone(), syn_ack.clone()], vec![(Established, Some(Handshake))]),
@@ -131,7 +135,7 @@ fn outcomes_of_tcp() {
         ),
         (
             "a firewall says no",
-            vec![syn.clone(), (90, Event::Unreachable(Protocol::Tcp, C, S, 100))],
+            vec![syn.clone(), (90, Sent::Unreachable(Protocol::Tcp, C, S, 100))],
             vec![(Refused, Some(Handshake))],
         ),
         ("only the answer is seen", vec![syn_ack.clone()], vec![(Established, Some(HalfHandshake))]),
@@ -140,13 +144,64 @@ fn outcomes_of_tcp() {
             vec![syn.clone(), (320, tcp(C, S, ACK, 101, 501))],
             vec![(Established, Some(HalfHandshake))],
         ),
-        ("the middle of one", vec![(0, tcp(C, S, ACK, 5000, 6000))], vec![(Established, None)]),
-        ("the end of one", vec![(0, tcp(C, S, FIN_ACK, 5000, 6000))], vec![(Established, None)]),
+        (
+            "the middle of one",
+            vec![(0, tcp(C, S, ACK, 5000, 6000)), (9, tcp(S, C, ACK, 6000, 5000))],
+            vec![(Established, None)],
+        ),
+        ("the middle of one, one side, with data", vec![(0, data(C, S, 5000))], vec![(Established, None)]),
+        ("a lone ACK is a probe", vec![(0, tcp(C, S, ACK, 5000, 6000))], vec![(Unanswered, None)]),
+        (
+            "a lone ACK and a reset",
+            vec![(0, tcp(C, S, ACK, 5000, 6000)), (9, tcp(S, C, RST, 6000, 0))],
+            vec![(Refused, None)],
+        ),
+        ("a segment without ACK is none", vec![(0, tcp(C, S, flag::FIN, 5000, 0))], vec![]),
+        ("a bare reset answers too", vec![syn.clone(), (200, tcp(S, C, RST, 0, 0))], vec![(Refused, Some(Handshake))]),
+        (
+            "a challenge ACK is no answer",
+            vec![syn.clone(), (9, tcp(S, C, ACK, 70, 0x9000_0000)), (12, tcp(C, S, RST, 0x9000_0000, 0))],
+            vec![(Unanswered, Some(Handshake)), (Unanswered, None)],
+        ),
+        (
+            "refused, then the same sockets again",
+            [
+                vec![syn.clone(), (200, tcp(S, C, RST_ACK, 0, 101))],
+                vec![(1_200_000, tcp(C, S, SYN, 777, 0)), (1_200_300, tcp(S, C, SYN_ACK, 9, 778))],
+            ]
+            .concat(),
+            vec![(Established, Some(Handshake)), (Refused, Some(Handshake))],
+        ),
         ("a stray reset is nothing", vec![(0, tcp(C, S, RST, 5000, 0))], vec![]),
     ];
     for (what, events, expected) in rows {
         assert_eq!(summary(&track(&events)), expected, "{what}");
     }
+}
+
+#[test]
+fn one_number_for_many_targets_is_a_scan() {
+    let targets = ["10.0.0.2:21", "10.0.0.2:8080", "10.0.0.2:9999", "10.0.0.3:8080"];
+    let mut events: Vec<_> =
+        targets.iter().enumerate().map(|(at, target)| (at as i64, tcp(C, target, SYN, 777, 0))).collect();
+    events.push((9, tcp("10.0.0.2:8080", C, SYN_ACK, 1, 778)));
+    events.push((9, tcp("10.0.0.3:8080", C, SYN_ACK, 2, 778)));
+    events.push((9, tcp("10.0.0.2:21", C, RST_ACK, 0, 778)));
+    let found: Vec<(Socket, Outcome)> = track(&events)
+        .flows
+        .iter()
+        .map(|flow| match &flow.opening {
+            Opening::Seen { dialled, served: None, .. } => (*dialled, flow.outcome),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    let expected = [
+        ("10.0.0.2:21", Outcome::Refused),
+        ("10.0.0.2:8080", Outcome::Established),
+        ("10.0.0.2:9999", Outcome::Unanswered),
+        ("10.0.0.3:8080", Outcome::Established),
+    ];
+    assert_eq!(found, expected.map(|(server, outcome)| (socket(server), outcome)));
 }
 
 #[test]
@@ -171,14 +226,14 @@ fn views_of_one_connection_join() {
 
 #[test]
 fn a_tuple_used_again_is_a_second_connection() {
-    let mut events = vec![(0, tcp(C, S, ACK, 9, 9))];
+    let mut events = vec![(0, data(C, S, 9))];
     events.extend(whole(S, 10_000_000));
     events.extend(whole(S, 90_000_000).into_iter().map(|(time, event)| match event {
-        Event::Tcp(from, to, flags, sequence, acknowledgment, payload) if from == C => {
-            (time, Event::Tcp(from, to, flags, sequence + 1000, acknowledgment, payload))
+        Sent::Tcp(from, to, flags, sequence, acknowledgment, payload) if from == C => {
+            (time, Sent::Tcp(from, to, flags, sequence + 1000, acknowledgment, payload))
         }
-        Event::Tcp(from, to, flags, sequence, acknowledgment, payload) => {
-            (time, Event::Tcp(from, to, flags, sequence, acknowledgment + 1000, payload))
+        Sent::Tcp(from, to, flags, sequence, acknowledgment, payload) => {
+            (time, Sent::Tcp(from, to, flags, sequence, acknowledgment + 1000, payload))
         }
         other => (time, other),
     }));
@@ -191,17 +246,17 @@ fn a_tuple_used_again_is_a_second_connection() {
 #[test]
 fn outcomes_of_udp() {
     use Outcome::*;
-    let ask = |at| (at, Event::Udp(C, S, b"?"));
-    let answer = |at| (at, Event::Udp(S, C, b"!"));
+    let ask = |at| (at, Sent::Udp(C, S, b"?"));
+    let answer = |at| (at, Sent::Udp(S, C, b"!"));
     for (what, events, outcome, client, datagrams) in [
         ("question and answer", vec![ask(0), answer(5)], Answered, C, 1),
         ("no answer, seen twice", vec![ask(0), ask(9)], OneWay, C, 1),
         ("no answer, asked twice", vec![ask(0), ask(900_000)], OneWay, C, 2),
         ("the first sender is the client", vec![answer(0), ask(5)], Answered, S, 1),
-        ("refused", vec![ask(0), (5, Event::Unreachable(Protocol::Udp, C, S, 0))], Refused, C, 1),
+        ("refused", vec![ask(0), (5, Sent::Unreachable(Protocol::Udp, C, S, 0))], Refused, C, 1),
         (
             "an answer that came too late",
-            vec![ask(0), answer(5), (9, Event::Unreachable(Protocol::Udp, S, C, 0))],
+            vec![ask(0), answer(5), (9, Sent::Unreachable(Protocol::Udp, S, C, 0))],
             Answered,
             C,
             1,
@@ -213,16 +268,14 @@ fn outcomes_of_udp() {
         let Opening::Seen { client: found, .. } = &flow.opening else { panic!("{what}") };
         assert_eq!((flow.outcome, *found, flow.datagrams), (outcome, socket(client), datagrams), "{what}");
     }
-    assert_eq!(track(&[(0, Event::Unreachable(Protocol::Udp, C, S, 0))]).tally.remnants, 1);
+    assert_eq!(track(&[(0, Sent::Unreachable(Protocol::Udp, C, S, 0))]).tally.remnants, 1);
 }
 
 #[test]
 fn the_dns_bit_beats_the_order() {
     let response = b"\0\x07\x81\x80\0\0\0\0\0\0\0\0";
-    let events = [
-        (0, Event::Udp("10.0.0.9:53", C, response)),
-        (5, Event::Udp(C, "10.0.0.9:53", b"\0\x07\x01\0\0\0\0\0\0\0\0\0")),
-    ];
+    let events =
+        [(0, Sent::Udp("10.0.0.9:53", C, response)), (5, Sent::Udp(C, "10.0.0.9:53", b"\0\x07\x01\0\0\0\0\0\0\0\0\0"))];
     let tracked = track(&events);
     let Opening::Seen { client, .. } = &tracked.flows[0].opening else { panic!() };
     assert_eq!((*client, tracked.flows[0].dns), (socket(C), true));
@@ -231,17 +284,17 @@ fn the_dns_bit_beats_the_order() {
 #[test]
 fn outcomes_of_sctp() {
     use Outcome::*;
-    let init = (0, Event::Sctp(C, S, 0, Chunk::Init { tag: 7 }));
+    let init = (0, Sent::Sctp(C, S, 0, Chunk::Init { tag: 7 }));
     for (what, rest, outcome) in [
         (
             "an association",
-            vec![(1, Event::Sctp(S, C, 7, Chunk::InitAck)), (2, Event::Sctp(C, S, 9, Chunk::Other))],
+            vec![(1, Sent::Sctp(S, C, 7, Chunk::InitAck { tag: 9 })), (2, Sent::Sctp(C, S, 9, Chunk::Other))],
             Established,
         ),
-        ("an abort", vec![(1, Event::Sctp(S, C, 7, Chunk::Abort))], Refused),
+        ("an abort", vec![(1, Sent::Sctp(S, C, 7, Chunk::Abort))], Refused),
         (
             "an ICMP error, whose quote ends before the tag",
-            vec![(1, Event::Unreachable(Protocol::Sctp, C, S, 0))],
+            vec![(1, Sent::Unreachable(Protocol::Sctp, C, S, 0))],
             Refused,
         ),
         ("nothing", vec![(3_000_000, init.1.clone())], Unanswered),
@@ -256,27 +309,31 @@ fn an_address_that_changes_hands_starts_afresh() {
     let change = Timestamp(10 * SECOND);
     let mut tracker = Tracker::new(Turnovers::from([(socket(C).ip, vec![change])]));
     for second in [1, 9, 11] {
-        feed(&mut tracker, Timestamp(second * SECOND), &Event::Udp(C, S, b"?"));
+        feed(&mut tracker, Timestamp(second * SECOND), &Sent::Udp(C, S, b"?"));
     }
     let flows = tracker.finish().flows;
     assert_eq!(flows.iter().map(|flow| flow.datagrams).collect::<Vec<_>>(), [2, 1]);
 }
 
-fn busy() -> Vec<(i64, Event)> {
-    let mut events = vec![(0, tcp(C, S, ACK, 9, 9))];
+fn busy() -> Vec<(i64, Sent)> {
+    let mut events = vec![(0, data(C, S, 9))];
     for at in [20_000_000, 20_000_400] {
         events.extend(whole(if at % 1000 == 0 { VIP } else { S }, at));
     }
     events.extend([
         (30_000_000, tcp("10.0.0.1:1111", S, SYN, 5, 0)),
         (30_000_100, tcp(S, "10.0.0.1:1111", RST_ACK, 0, 6)),
-        (31_000_000, Event::Udp(C, S, b"?")),
-        (31_000_010, Event::Udp(S, C, b"!")),
+        (31_000_000, Sent::Udp(C, S, b"?")),
+        (31_000_010, Sent::Udp(S, C, b"!")),
         (32_000_000, tcp("10.0.0.1:2222", S, SYN, 5, 0)),
         (32_000_100, tcp(S, "10.0.0.1:2222", SYN_ACK, 8, 6)),
         (32_000_200, tcp("10.0.0.1:2222", S, RST, 6, 0)),
-        (33_000_000, Event::Udp("10.0.0.1:3333", S, b"?")),
-        (33_000_200, Event::Unreachable(Protocol::Udp, "10.0.0.1:3333", S, 0)),
+        (33_000_000, Sent::Udp("10.0.0.1:3333", S, b"?")),
+        (33_000_200, Sent::Unreachable(Protocol::Udp, "10.0.0.1:3333", S, 0)),
+        (34_000_000, tcp("10.0.0.1:1111", S, SYN, 90, 0)),
+        (34_000_100, tcp(S, "10.0.0.1:1111", SYN_ACK, 8, 91)),
+        (34_000_200, data("10.0.0.1:1111", S, 91)),
+        (34_500_000, tcp("10.0.0.1:1111", S, RST_ACK, 92, 9)),
     ]);
     events
 }

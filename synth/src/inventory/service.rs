@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use capture::{Protocol, Timestamp};
+use capture::{Protocol, Socket, Timestamp};
 
 use super::{Holder, Inventory, PodId};
 use crate::label::Selector;
@@ -86,6 +86,13 @@ pub struct Backend {
     pub port: u16,
     /// The pod, where it is one.
     pub pod: Option<PodId>,
+}
+
+impl Backend {
+    /// Address and port.
+    pub fn socket(&self) -> Socket {
+        Socket { ip: self.ip, port: self.port }
+    }
 }
 
 impl Inventory {

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use capture::time::SECOND;
-use capture::{Outcome, Protocol, Socket};
+use capture::{Protocol, Socket};
 
 use super::Conversation;
 use crate::inventory::Inventory;
@@ -11,38 +11,40 @@ use crate::inventory::Inventory;
 /// Views of one conversation are at most this far apart, in nanoseconds.
 const APART: i64 = 2 * SECOND;
 
-/// Joins the view that shows a Service's address with the one that shows its backend, for conversations without
-/// numbers that both would share: same client socket, a backend of the Service, 2 s apart at most.
+/// Joins the view that shows a Service's address with the one that shows its backend, where tracking could not: same
+/// client socket, a backend of the Service, and the same number (TCP, SCTP) or 2 s apart at most.
 pub(super) fn views(conversations: &mut Vec<Conversation>, inventory: &Inventory) {
-    let mut by_client: HashMap<(Protocol, Socket), Vec<usize>> = HashMap::new();
-    for (index, conversation) in conversations.iter().enumerate().filter(|(_, found)| found.identity.is_none()) {
-        by_client.entry((conversation.protocol, conversation.client)).or_default().push(index);
+    let mut by_client: HashMap<(Protocol, Socket, Option<u32>), Vec<usize>> = HashMap::new();
+    for (index, conversation) in conversations.iter().enumerate().filter(|(_, found)| found.served.is_none()) {
+        let key = (conversation.protocol, conversation.client, conversation.identity);
+        by_client.entry(key).or_default().push(index);
     }
     let mut absorbed = vec![false; conversations.len()];
     for index in 0..conversations.len() {
         let dialling = &conversations[index];
-        if dialling.identity.is_some() || dialling.served.is_some() {
+        if dialling.served.is_some() {
             continue;
         }
         let Some(frontend) = inventory.frontend(dialling.dialled.ip, dialling.protocol, dialling.dialled.port) else {
             continue;
         };
-        let candidates = &by_client[&(dialling.protocol, dialling.client)];
+        let candidates = &by_client[&(dialling.protocol, dialling.client, dialling.identity)];
         if candidates.len() < 2 {
             continue;
         }
         let backends = inventory.backends(frontend, dialling.dialled.ip.is_ipv4(), dialling.first);
-        let serving = candidates.iter().copied().filter(|candidate| {
-            let other = &conversations[*candidate];
-            *candidate != index
-                && !absorbed[*candidate]
-                && (other.first.since(dialling.first)).abs() <= APART
-                && backends.iter().any(|backend| (backend.ip, backend.port) == (other.dialled.ip, other.dialled.port))
-        });
-        let nearest = serving.min_by_key(|candidate| {
-            let other = &conversations[*candidate];
-            (other.first.since(dialling.first).abs(), other.dialled)
-        });
+        let apart = |other: &Conversation| other.first.since(dialling.first).abs();
+        let nearest = candidates
+            .iter()
+            .copied()
+            .filter(|candidate| {
+                let other = &conversations[*candidate];
+                *candidate != index
+                    && !absorbed[*candidate]
+                    && (dialling.identity.is_some() || apart(other) <= APART)
+                    && backends.iter().any(|backend| backend.socket() == other.dialled)
+            })
+            .min_by_key(|candidate| (apart(&conversations[*candidate]), conversations[*candidate].dialled));
         if let Some(other) = nearest {
             absorbed[other] = true;
             let view = conversations[other].clone();
@@ -60,10 +62,10 @@ impl Conversation {
         self.last = self.last.max(view.last);
         self.datagrams = self.datagrams.max(view.datagrams);
         self.certainty = self.certainty.min(view.certainty);
+        self.latency = self.latency.or(view.latency);
         self.dns |= view.dns;
-        if self.outcome == Outcome::OneWay || self.outcome.is_attempt() {
-            self.outcome = view.outcome;
-        }
+        // What either view shows to have worked did.
+        self.outcome = self.outcome.min(view.outcome);
     }
 }
 
@@ -91,7 +93,7 @@ pub(super) fn translations(conversations: &mut [Conversation], inventory: &Inven
                 let server = after.served.unwrap_or(after.dialled);
                 after.client != before.client
                     && after.first.since(before.first).abs() <= APART
-                    && backends.iter().any(|backend| (backend.ip, backend.port) == (server.ip, server.port))
+                    && backends.iter().any(|backend| backend.socket() == server)
             });
             conversations[index].translated = translated;
         }
