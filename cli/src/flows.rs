@@ -42,7 +42,7 @@ pub(crate) fn run(args: &FlowsArgs, out: &mut impl Write) -> anyhow::Result<Exit
 }
 
 fn rows<'a>(edges: &'a [&Edge]) -> impl Iterator<Item = (&'a Edge, Outcome, &'a Evidence)> {
-    edges.iter().flat_map(|edge| edge.outcomes.iter().map(|(outcome, evidence)| (*edge, *outcome, evidence)))
+    edges.iter().flat_map(|edge| edge.outcomes.iter().map(|(outcome, evidence)| (*edge, *outcome, &**evidence)))
 }
 
 fn print(edges: &[&Edge], out: &mut impl Write) -> anyhow::Result<()> {

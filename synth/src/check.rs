@@ -6,11 +6,11 @@ use capture::{Outcome, Timestamp};
 
 use crate::evaluate::{Evaluator, Matched, Verdict};
 use crate::evidence::Evidence;
-use crate::graph::{Class, Edge, Graph};
+use crate::graph::{Edge, Graph};
 use crate::inventory::Inventory;
+use crate::learn::{Choices, decide, is_translated};
 use crate::policy::{Direction, Policy};
 use crate::prove::party;
-use crate::resolve::is_metadata;
 
 /// What is wrong with an edge and the policies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -54,18 +54,19 @@ pub struct Finding<'a> {
     pub message: String,
 }
 
-/// Holds every edge that worked against `policies`. `proposed`: the policies are not in the cluster yet.
+/// Holds every edge that `generate` would make a rule of against `policies`. `proposed`: the policies are not in the cluster yet.
 pub fn check<'a>(graph: &'a Graph, policies: &[Policy], proposed: bool, inventory: &Inventory) -> Vec<Finding<'a>> {
     let evaluator = Evaluator::new(policies, &inventory.namespaces);
     let mut findings: Vec<Finding<'a>> = graph
         .edges()
-        .filter(|edge| edge.key.client.workload().is_some() || edge.key.server.workload().is_some())
         .filter_map(|edge| {
-            let (outcome, evidence) = edge.used()?;
+            let (outcome, evidence) = decide(edge, inventory, &Choices::default()).ok()?;
             let denied = evidence.pairs.iter().find_map(|(client, server)| {
                 let (client, server) = (party(client, inventory), party(server, inventory));
                 let verdict = evaluator.verdict(client, server, edge.key.protocol, edge.key.port);
-                (!verdict.allowed()).then_some(verdict)
+                // The server's policies saw another source than this view shows.
+                let ingress = verdict.ingress.allowed() || is_translated(evidence);
+                (!(verdict.egress.allowed() && ingress)).then_some(verdict)
             });
             match denied {
                 Some(verdict) => Some(denied_edge(edge, outcome, evidence, &verdict, &evaluator, proposed)),
@@ -130,7 +131,7 @@ fn denied_edge<'a>(
     }
 }
 
-/// An edge that is worth covering: probes and metadata never make a rule.
+/// An edge between pods of which no policy isolates either.
 fn uncovered<'a>(
     edge: &'a Edge,
     outcome: Outcome,
@@ -138,10 +139,6 @@ fn uncovered<'a>(
     evaluator: &Evaluator<'_>,
     inventory: &Inventory,
 ) -> Option<Finding<'a>> {
-    let metadata = matches!(edge.key.server, crate::endpoint::Endpoint::External(ip) if is_metadata(ip));
-    if edge.class == Class::Probe || metadata {
-        return None;
-    }
     let isolated = |pods: BTreeSet<crate::inventory::PodId>, direction| {
         pods.into_iter().any(|pod| evaluator.isolating(inventory.pod(pod), direction).next().is_some())
     };

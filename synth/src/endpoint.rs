@@ -75,7 +75,7 @@ pub enum Unresolved {
     NoHolder,
     /// Two pods held it at that moment.
     TwoHolders,
-    /// It is a Service's address, and no endpoint stood behind it.
+    /// It is a Service's address, and nothing stood behind the port that was dialled.
     NoBackend,
 }
 
@@ -84,7 +84,7 @@ impl Unresolved {
     pub fn text(self) -> &'static str {
         match self {
             Unresolved::NoHolder => "no pod of the cluster input held this address then",
-            Unresolved::NoBackend => "the Service with this address had no endpoint then",
+            Unresolved::NoBackend => "the Service with this address had no endpoint for this port then",
             Unresolved::TwoHolders => "two pods of the cluster input held this address then",
         }
     }

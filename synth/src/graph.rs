@@ -64,7 +64,7 @@ pub struct Edge {
     /// What it is for.
     pub class: Class,
     /// What was observed, by outcome.
-    pub outcomes: BTreeMap<Outcome, Evidence>,
+    pub outcomes: BTreeMap<Outcome, Box<Evidence>>,
 }
 
 impl Edge {
@@ -72,7 +72,7 @@ impl Edge {
     pub fn used(&self) -> Option<(Outcome, &Evidence)> {
         [Outcome::Established, Outcome::Answered, Outcome::OneWay]
             .into_iter()
-            .find_map(|outcome| self.outcomes.get(&outcome).map(|evidence| (outcome, evidence)))
+            .find_map(|outcome| self.outcomes.get(&outcome).map(|evidence| (outcome, &**evidence)))
     }
 }
 

@@ -5,7 +5,7 @@ mod pods;
 mod service;
 mod workload;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::IpAddr;
 
 use capture::Timestamp;
@@ -82,6 +82,7 @@ pub struct Inventory {
     tenures: HashMap<IpAddr, Vec<Tenure>>,
     node_of: HashMap<IpAddr, String>,
     frontends: HashMap<(IpAddr, capture::Protocol, u16), Frontend>,
+    service_addresses: HashSet<IpAddr>,
     /// By pod: the Services whose selector matches it.
     behind: Vec<Vec<usize>>,
     /// By node: the living pods on its network.
@@ -139,7 +140,13 @@ impl Inventory {
         if let Some(node) = self.node_of.get(&ip) {
             return Holder::Node(node);
         }
-        if self.in_pod_range(ip) { Holder::Unresolved(Unresolved::NoHolder) } else { Holder::External }
+        if self.service_addresses.contains(&ip) {
+            Holder::Unresolved(Unresolved::NoBackend)
+        } else if self.in_pod_range(ip) {
+            Holder::Unresolved(Unresolved::NoHolder)
+        } else {
+            Holder::External
+        }
     }
 
     /// [`Inventory::holder`] as an endpoint.

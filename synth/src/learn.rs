@@ -91,6 +91,12 @@ pub struct Choices {
     pub exclude: Vec<Declared>,
 }
 
+/// Whether a later view of every connection showed another source. The client's own policies see the pod, the server's
+/// the other source.
+pub fn is_translated(evidence: &Evidence) -> bool {
+    evidence.connections > 0 && evidence.translated == evidence.connections
+}
+
 /// One-way datagrams that repeat this often are meant.
 const REPEATED_DATAGRAMS: u64 = 3;
 const REPEATED_SOCKETS: u64 = 2;
@@ -124,7 +130,7 @@ pub fn decide<'a>(edge: &'a Edge, inventory: &Inventory, choices: &Choices) -> R
     if evidence.certainty == Certainty::Guessed {
         return Err(Reason::Guessed);
     }
-    if evidence.translated == evidence.connections && evidence.connections > 0 {
+    if is_translated(evidence) && !is_pod(&edge.key.client) {
         return Err(Reason::Translated);
     }
     if outcome == Outcome::OneWay && !is_meant(edge, evidence, inventory) {
@@ -140,6 +146,13 @@ fn is_meant(edge: &Edge, evidence: &Evidence, inventory: &Inventory) -> bool {
         pod.ports.iter().any(|port| port.protocol == edge.key.protocol && port.number == edge.key.port)
             || inventory.services_of(id, edge.key.protocol, edge.key.port).next().is_some()
     });
+    let on_host = |name: &str| {
+        inventory
+            .host_pods(name)
+            .flat_map(|pod| &pod.ports)
+            .any(|port| port.protocol == edge.key.protocol && port.number == edge.key.port)
+    };
+    let declared = declared || matches!(&edge.key.server, Endpoint::Node(name) if on_host(name));
     declared || evidence.datagrams >= REPEATED_DATAGRAMS || evidence.connections >= REPEATED_SOCKETS
 }
 

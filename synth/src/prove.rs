@@ -8,7 +8,7 @@ use crate::evaluate::{Evaluator, Party, Side};
 use crate::evidence::{End, Evidence};
 use crate::graph::{Edge, Graph};
 use crate::inventory::Inventory;
-use crate::learn::{Choices, decide};
+use crate::learn::{Choices, decide, is_translated};
 use crate::manifest::Objects;
 use crate::policy::{Direction, Policy};
 use crate::render::render;
@@ -85,8 +85,12 @@ fn workloads(edge: &Edge) -> Option<(&Workload, &Workload)> {
 /// Parses the rendered YAML; what comes back has to be what was planned.
 fn read_back(plan: &Plan, broken: &mut Vec<String>) -> Vec<Policy> {
     let mut generated = Vec::with_capacity(plan.policies.len());
+    let mut ids = BTreeSet::new();
     for planned in &plan.policies {
         let id = planned.policy.id();
+        if !ids.insert(id.clone()) {
+            broken.push(format!("{id}: two policies have this name, and one would replace the other"));
+        }
         let mut objects = Objects::default();
         objects.load(&id, &render(planned));
         broken.extend(objects.problems.iter().map(ToString::to_string));
@@ -136,6 +140,10 @@ fn replay(
             continue;
         }
         let verdict = evaluator.verdict(from, to, edge.key.protocol, edge.key.port);
+        // The server's policies saw another source than this view shows.
+        if verdict.egress.allowed() && is_translated(evidence) {
+            continue;
+        }
         let ours = |side: &Side| !side.allowed() && side.isolating.iter().any(|policy| *policy < generated);
         let side = |direction: Direction| {
             let isolating: Vec<String> =

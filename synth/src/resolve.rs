@@ -94,7 +94,7 @@ pub fn is_metadata(ip: IpAddr) -> bool {
 /// Edges while they are being put together.
 #[derive(Default)]
 struct Places {
-    edges: BTreeMap<Key, BTreeMap<Outcome, Evidence>>,
+    edges: BTreeMap<Key, BTreeMap<Outcome, Box<Evidence>>>,
     dns: BTreeSet<Key>,
     api: BTreeSet<Key>,
     doubts: Doubts,
@@ -149,8 +149,12 @@ impl Places {
                 self.api.insert(key.clone());
             }
             let first_of_key = counted.insert(key.clone());
-            let evidence =
-                self.edges.entry(key).or_default().entry(conversation.outcome).or_insert_with(Evidence::none);
+            let evidence = self
+                .edges
+                .entry(key)
+                .or_default()
+                .entry(conversation.outcome)
+                .or_insert_with(|| Box::new(Evidence::none()));
             evidence.pairs.insert((client, server.end));
             // Several backends of one workload are one edge, and the connection counts once there.
             if !first_of_key {
@@ -179,21 +183,21 @@ impl Places {
             let own = outcomes.values().all(|evidence| own_node(&key.client, evidence, inventory));
             *crosses.entry((&key.server, key.protocol, key.port)).or_default() |= !own;
         }
-        let edges = self
+        let classes: Vec<Class> = self
             .edges
-            .iter()
-            .map(|(key, outcomes)| {
-                let class = if self.dns.contains(key) && !is_metadata_key(key) {
-                    Class::Dns
-                } else {
-                    let probe = matches!(key.client, Endpoint::Node(_))
-                        && key.server.workload().is_some()
-                        && crosses.get(&(&key.server, key.protocol, key.port)) == Some(&false);
-                    classify(key, probe, self.api.contains(key))
-                };
-                Edge { key: key.clone(), class, outcomes: outcomes.clone() }
+            .keys()
+            .map(|key| {
+                if self.dns.contains(key) && !is_metadata_key(key) {
+                    return Class::Dns;
+                }
+                let probe = matches!(key.client, Endpoint::Node(_))
+                    && key.server.workload().is_some()
+                    && crosses.get(&(&key.server, key.protocol, key.port)) == Some(&false);
+                classify(key, probe, self.api.contains(key))
             })
             .collect();
+        let edges = self.edges.into_iter().zip(classes);
+        let edges = edges.map(|((key, outcomes), class)| Edge { key, class, outcomes }).collect();
         Resolved { graph: Graph::new(edges), doubts: self.doubts, dns_frontends: self.dns_frontends }
     }
 }
@@ -222,6 +226,10 @@ fn classify(key: &Key, probe: bool, api: bool) -> Class {
 /// Whether all of a node's observed connections went to pods of that node.
 fn own_node(client: &Endpoint, evidence: &Evidence, inventory: &Inventory) -> bool {
     let Endpoint::Node(name) = client else { return false };
+    // The kubelet dials pods; whoever dials a Service only happens to be on this node.
+    if !evidence.services.is_empty() {
+        return false;
+    }
     evidence
         .pairs
         .iter()

@@ -45,13 +45,14 @@ impl Groups {
                     continue;
                 }
                 let group = space.group(workload, inventory);
-                let index = groups.groups.len();
-                for member in &group.workloads {
-                    groups.of.insert(member.clone(), index);
-                }
+                // A group that catches workloads of earlier ones takes their place.
+                groups.groups.retain(|earlier| !earlier.workloads.iter().any(|known| group.workloads.contains(known)));
                 done.extend(inventory.workloads.keys().filter(|known| group.workloads.contains(known)));
                 groups.groups.push(group);
             }
+        }
+        for (index, group) in groups.groups.iter().enumerate() {
+            groups.of.extend(group.workloads.iter().map(|workload| (workload.clone(), index)));
         }
         groups
     }

@@ -19,7 +19,7 @@ use crate::label::{Labels, Selector};
 use crate::learn::{Choices, Watched, decide};
 use crate::policy::{Direction, Origin, Peers, Policy, Ports, Rule};
 use crate::resolve::Resolved;
-use crate::select::Groups;
+use crate::select::{Group, Groups};
 
 pub use grant::Notes;
 
@@ -107,7 +107,8 @@ pub fn synthesize(resolved: &Resolved, inventory: &Inventory, options: &Options)
     }
     grants.refused_ports(&resolved.graph);
     grants.local_dns(&resolved.dns_frontends);
-    let names = names(inventory, &groups);
+    let mut taken = Names::new(inventory);
+    let names = names(&mut taken, inventory, &groups);
     for (index, group) in groups.iter().enumerate() {
         if !group.workloads.iter().any(|workload| inventory.workloads.contains_key(workload)) {
             continue;
@@ -128,7 +129,15 @@ pub fn synthesize(resolved: &Resolved, inventory: &Inventory, options: &Options)
     if options.default_deny {
         let namespaces: BTreeSet<String> =
             plan.policies.iter().map(|planned| planned.policy.namespace.clone()).collect();
-        plan.policies.extend(namespaces.into_iter().map(default_deny));
+        for namespace in namespaces {
+            let own = format!("{DEFAULT_DENY}-ringfence");
+            let name = taken.give(&namespace, &[DEFAULT_DENY.to_string(), own]);
+            if name != DEFAULT_DENY {
+                plan.findings
+                    .push(format!("{namespace}/{DEFAULT_DENY} is somebody else's policy; ours is called {name}"));
+            }
+            plan.policies.push(default_deny(namespace, name));
+        }
     }
     plan.policies.sort_by(|a, b| (&a.policy.namespace, &a.policy.name).cmp(&(&b.policy.namespace, &b.policy.name)));
     plan
@@ -197,11 +206,11 @@ pub fn is_managed(policy: &Policy) -> bool {
     policy.labels.get(MANAGED_BY.0).is_some_and(|value| value == MANAGED_BY.1)
 }
 
-fn default_deny(namespace: String) -> Planned {
+fn default_deny(namespace: String, name: String) -> Planned {
     Planned {
         policy: Policy {
             namespace,
-            name: DEFAULT_DENY.to_string(),
+            name,
             labels: managed(),
             created: None,
             origin: Origin::default(),
@@ -216,35 +225,64 @@ fn default_deny(namespace: String) -> Planned {
     }
 }
 
+/// Longest name of an object (RFC 1123 subdomain).
+const LONGEST_NAME: usize = 253;
+
+/// Names of policies that are taken, by namespace.
+struct Names {
+    /// Policies of somebody else, which must not be replaced.
+    foreign: BTreeSet<(String, String)>,
+    given: BTreeSet<(String, String)>,
+}
+
+impl Names {
+    fn new(inventory: &Inventory) -> Names {
+        let foreign = inventory.policies.iter().filter(|policy| !is_managed(policy));
+        let foreign = foreign.map(|policy| (policy.namespace.clone(), policy.name.clone())).collect();
+        Names { foreign, given: BTreeSet::new() }
+    }
+
+    /// The first of `wishes` that nobody has, else the last one with a number.
+    fn give(&mut self, namespace: &str, wishes: &[String]) -> String {
+        let numbered =
+            wishes.last().into_iter().flat_map(|last| (2u32..).map(move |number| format!("{last}-{number}")));
+        let cut = |name: String| {
+            let keep = name.len().saturating_sub(LONGEST_NAME);
+            name[keep..].trim_start_matches(['-', '.']).to_string()
+        };
+        let free = wishes.iter().cloned().chain(numbered).map(cut).find(|name| {
+            let id = (namespace.to_string(), name.clone());
+            !self.foreign.contains(&id) && !self.given.contains(&id)
+        });
+        let name = free.unwrap_or_default();
+        self.given.insert((namespace.to_string(), name.clone()));
+        name
+    }
+}
+
 /// The name of each group's policy: its workload's, with the kind where another workload or a policy of somebody else
 /// has that name.
-fn names(inventory: &Inventory, groups: &Groups) -> Vec<String> {
+fn names(names: &mut Names, inventory: &Inventory, groups: &Groups) -> Vec<String> {
     let mut taken: BTreeMap<(&str, &str), usize> = BTreeMap::new();
     for workload in inventory.workloads.keys() {
         *taken.entry((&workload.namespace, &workload.name)).or_default() += 1;
     }
-    let foreign: BTreeSet<(&str, &str)> = inventory
-        .policies
-        .iter()
-        .filter(|policy| !is_managed(policy))
-        .map(|policy| (policy.namespace.as_str(), policy.name.as_str()))
-        .collect();
-    groups
-        .iter()
-        .map(|group| {
+    let alone = |group: &Group| {
+        let Workload { namespace, name, .. } = &group.workloads[0];
+        taken.get(&(namespace.as_str(), name.as_str())) == Some(&1) && name != DEFAULT_DENY
+    };
+    // Those that can have their own name get it before anybody else is given a longer one.
+    let mut given = vec![String::new(); groups.iter().count()];
+    for first in [true, false] {
+        for (index, group) in groups.iter().enumerate().filter(|(_, group)| alone(group) == first) {
             let Workload { namespace, kind, name } = &group.workloads[0];
             let with_kind = format!("{name}-{}", kind.to_ascii_lowercase());
-            let shared = taken.get(&(namespace.as_str(), name.as_str())).is_some_and(|count| *count > 1);
-            let is_foreign = |name: &str| foreign.contains(&(namespace.as_str(), name));
-            if !shared && !is_foreign(name) && name != DEFAULT_DENY {
-                name.clone()
-            } else if !is_foreign(&with_kind) {
-                with_kind
-            } else {
-                format!("{with_kind}-ringfence")
-            }
-        })
-        .collect()
+            let last = format!("{with_kind}-ringfence");
+            let wishes = if first { vec![name.clone(), with_kind, last] } else { vec![with_kind, last] };
+            given[index] = names.give(namespace, &wishes);
+        }
+    }
+    given
 }
 
 fn is_range(side: &Side) -> bool {
@@ -296,7 +334,7 @@ fn declared_edge(
     evidence.names.insert(reason.to_string());
     debug_assert_eq!(evidence.certainty, Certainty::Declared);
     let key = Key { client: client.clone(), server: server.clone(), protocol, port };
-    Edge { key, class, outcomes: BTreeMap::from([(Outcome::Established, evidence)]) }
+    Edge { key, class, outcomes: BTreeMap::from([(Outcome::Established, Box::new(evidence))]) }
 }
 
 /// DNS for the workloads that were not seen asking: from the resolvers that the others ask.

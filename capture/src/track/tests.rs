@@ -170,7 +170,7 @@ fn outcomes_of_tcp() {
                 vec![(1_200_000, tcp(C, S, SYN, 777, 0)), (1_200_300, tcp(S, C, SYN_ACK, 9, 778))],
             ]
             .concat(),
-            vec![(Established, Some(Handshake)), (Refused, Some(Handshake))],
+            vec![(Refused, Some(Handshake)), (Established, Some(Handshake))],
         ),
         ("a stray reset is nothing", vec![(0, tcp(C, S, RST, 5000, 0))], vec![]),
     ];

@@ -150,6 +150,7 @@ impl Inventory {
                     stored.origin, service.namespace, service.name
                 ));
             }
+            self.service_addresses.extend(&service.cluster_ips);
             self.services.push(service);
         }
     }

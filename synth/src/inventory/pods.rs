@@ -23,8 +23,8 @@ struct Raw {
     from: Timestamp,
     /// When it ended, where that is known.
     to: Option<Timestamp>,
-    /// The files that have it.
-    files: BTreeSet<Arc<str>>,
+    /// Addresses it had before.
+    former: Vec<IpAddr>,
     uid: Option<String>,
 }
 
@@ -34,11 +34,11 @@ impl Inventory {
             newest(&objects.controllers, |controller| &controller.object.metadata).into_iter().cloned().collect();
         let owners = Owners::new(&controllers);
         let sightings = sightings(&objects.pods);
-        let dumps = Dumps::new(&sightings, &objects.pods);
+        let dumps = Dumps::new(objects);
         let mut raw: Vec<Raw> = Vec::with_capacity(sightings.len());
         for sighting in &sightings {
             let mut pod = self.read_pod(sighting.newest, &owners);
-            pod.files = sighting.files.clone();
+            pod.former = sighting.former.iter().filter(|ip| !pod.pod.addresses.contains(ip)).copied().collect();
             pod.pod.finished |= dumps.lost(sighting);
             raw.push(pod);
         }
@@ -47,7 +47,7 @@ impl Inventory {
             if let Some(pod) = template_pod(stored, &owners)
                 && !owned.contains(&pod.workload)
             {
-                raw.push(Raw { pod, from: Timestamp::MAX, to: None, files: BTreeSet::new(), uid: None });
+                raw.push(Raw { pod, from: Timestamp::MAX, to: None, former: Vec::new(), uid: None });
             }
         }
         raw.sort_by(|a, b| {
@@ -59,7 +59,8 @@ impl Inventory {
             let pod = &raw.pod;
             let info = self.workloads.entry(pod.workload.clone()).or_default();
             info.pods.push(PodId(index as u32));
-            info.host_network |= pod.host_network;
+            // A rollout may be changing it: as long as one pod has a network of its own, policies apply to it.
+            info.host_network = pod.host_network && (info.pods.len() == 1 || info.host_network);
             info.from_template |= raw.from == Timestamp::MAX;
         }
         self.pods = raw.into_iter().map(|raw| raw.pod).collect();
@@ -142,17 +143,17 @@ impl Inventory {
             },
             from,
             to,
-            files: BTreeSet::new(),
+            former: Vec::new(),
             uid: metadata.uid.clone(),
         }
     }
 
     /// Lays the pods of each address out in time. A pod without a known end holds its address until the next one
-    /// comes, except where one file shows both alive: then nobody can tell them apart.
+    /// comes if it is over, by its phase or because a later dump no longer has it; two that are alive cannot be told apart.
     fn tenures(&mut self, raw: &mut [Raw]) {
         let mut by_ip: BTreeMap<IpAddr, Vec<usize>> = BTreeMap::new();
         for (index, raw) in raw.iter().enumerate().filter(|(_, raw)| !raw.pod.host_network) {
-            for ip in &raw.pod.addresses {
+            for ip in raw.pod.addresses.iter().chain(&raw.former) {
                 by_ip.entry(*ip).or_default().push(index);
             }
         }
@@ -163,11 +164,7 @@ impl Inventory {
                 let next = holders[position + 1..].iter().find(|next| raw[**next].from > raw[index].from).copied();
                 let to = match (raw[index].to, next) {
                     (Some(end), _) => end,
-                    (None, Some(next)) if raw[index].pod.finished || raw[next].files.is_disjoint(&raw[index].files) => {
-                        let end = raw[next].from;
-                        raw[index].pod.finished = true;
-                        end
-                    }
+                    (None, Some(next)) if raw[index].pod.finished || raw[index].former.contains(&ip) => raw[next].from,
                     (None, _) => Timestamp::MAX,
                 };
                 tenures.push(Tenure { from: raw[index].from, to, pod: PodId(index as u32) });
@@ -192,6 +189,8 @@ impl Inventory {
 struct Sighting<'a> {
     newest: &'a Stored<object::Pod>,
     files: BTreeSet<Arc<str>>,
+    /// Addresses that older versions had: a pod gets another one when its sandbox is made anew, as after a reboot.
+    former: BTreeSet<IpAddr>,
 }
 
 /// The pods of all files. Two pods of one name are two pods where their uids differ.
@@ -200,8 +199,15 @@ fn sightings(stored: &[Stored<object::Pod>]) -> Vec<Sighting<'_>> {
     for candidate in stored {
         let metadata = &candidate.object.metadata;
         let key = (namespace_of(metadata), metadata.name.as_str(), metadata.uid.as_deref());
-        let known = by_uid.entry(key).or_insert_with(|| Sighting { newest: candidate, files: BTreeSet::new() });
+        let known = by_uid.entry(key).or_insert_with(|| Sighting {
+            newest: candidate,
+            files: BTreeSet::new(),
+            former: BTreeSet::new(),
+        });
         known.files.insert(candidate.origin.file.clone());
+        let status = &candidate.object.status;
+        let listed = status.pod_ips.iter().flatten().map(|entry| entry.ip.as_str());
+        known.former.extend(listed.chain(status.pod_ip.as_deref()).filter_map(address_of));
         let order = age(known.newest).cmp(&age(candidate));
         if order.then_with(|| debug_order(&known.newest.object, &candidate.object)) == Ordering::Less {
             known.newest = candidate;
@@ -214,24 +220,32 @@ fn age(pod: &Stored<object::Pod>) -> u64 {
     version(pod.object.metadata.resource_version.as_deref())
 }
 
-/// Which of several dumps of one cluster is the newest: dumps share pods, and the later one has the higher resource
-/// version. Files without a pod in common are parts of one dump and say nothing about each other.
+/// Which of several dumps of one cluster is the newest: dumps share objects, and the later one has the higher resource
+/// version. Files without an object in common are parts of one dump and say nothing about each other.
 struct Dumps {
     age: HashMap<Arc<str>, u64>,
     overlap: BTreeSet<(Arc<str>, Arc<str>)>,
 }
 
 impl Dumps {
-    fn new(sightings: &[Sighting<'_>], stored: &[Stored<object::Pod>]) -> Dumps {
+    fn new(objects: &Objects) -> Dumps {
         let mut dumps = Dumps { age: HashMap::new(), overlap: BTreeSet::new() };
-        for pod in stored {
-            let oldest = dumps.age.entry(pod.origin.file.clone()).or_default();
-            *oldest = (*oldest).max(age(pod));
+        let mut with_uid: HashMap<&str, BTreeSet<&Arc<str>>> = HashMap::new();
+        let pods = objects.pods.iter().map(|stored| (&stored.object.metadata, &stored.origin));
+        let services = objects.services.iter().map(|stored| (&stored.object.metadata, &stored.origin));
+        let namespaces = objects.namespaces.iter().map(|stored| (&stored.object.metadata, &stored.origin));
+        let controllers = objects.controllers.iter().map(|stored| (&stored.object.object.metadata, &stored.origin));
+        for (metadata, origin) in pods.chain(services).chain(namespaces).chain(controllers) {
+            let age = dumps.age.entry(origin.file.clone()).or_default();
+            *age = (*age).max(version(metadata.resource_version.as_deref()));
+            if let Some(uid) = &metadata.uid {
+                with_uid.entry(uid).or_default().insert(&origin.file);
+            }
         }
-        for sighting in sightings.iter().filter(|sighting| sighting.newest.object.metadata.uid.is_some()) {
-            for here in &sighting.files {
-                for there in sighting.files.iter().filter(|there| *there != here) {
-                    dumps.overlap.insert((here.clone(), there.clone()));
+        for files in with_uid.values().filter(|files| files.len() > 1) {
+            for here in files {
+                for there in files.iter().filter(|there| *there != here) {
+                    dumps.overlap.insert(((*here).clone(), (*there).clone()));
                 }
             }
         }

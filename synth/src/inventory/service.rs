@@ -108,40 +108,55 @@ impl Inventory {
     }
 
     /// The addresses and ports that a connection to `frontend` could have been sent to at `time`, of the family of
-    /// `ip4`. Pods that are alive today have to be serving endpoints; of the past only the selector is known.
+    /// `ip4`: serving pods that were alive then; else any that were; else, for a Service that selects pods, those of
+    /// today, because the pods of then are gone but their workload is not; else the endpoints somebody wrote.
     pub fn backends(&self, frontend: Frontend, ip4: bool, time: Timestamp) -> Vec<Backend> {
         let service = &self.services[frontend.service];
         let port = &service.ports[frontend.port];
-        let mut found = BTreeSet::new();
+        let mut serving = BTreeSet::new();
+        let mut alive = BTreeSet::new();
+        let mut today = BTreeSet::new();
         for &id in &service.pods {
             let pod = self.pod(id);
-            if !(pod.host_network && !pod.finished || self.alive(id, time)) {
-                continue;
-            }
             let Some(number) = port.target_on(pod) else { continue };
+            let was_there = pod.host_network && !pod.finished || self.alive(id, time);
             for ip in pod.addresses.iter().filter(|ip| ip.is_ipv4() == ip4) {
-                let serving = || service.endpoints.iter().any(|entry| entry.ip == *ip && entry.serving);
-                if pod.finished || service.endpoints.is_empty() || serving() {
-                    found.insert(Backend { ip: *ip, port: number, pod: (!pod.host_network).then_some(id) });
+                let backend = Backend { ip: *ip, port: number, pod: (!pod.host_network).then_some(id) };
+                if !pod.finished {
+                    today.insert(backend);
+                }
+                if was_there {
+                    alive.insert(backend);
+                    // Readiness is that of the dump's moment; of pods that are over it says nothing.
+                    let ready = || service.endpoints.iter().any(|entry| entry.ip == *ip && entry.serving);
+                    if pod.finished || service.endpoints.is_empty() || ready() {
+                        serving.insert(backend);
+                    }
                 }
             }
         }
-        if found.is_empty() {
-            for entry in service.endpoints.iter().filter(|entry| {
+        let written = || -> BTreeSet<Backend> {
+            let fits = |entry: &&SliceEntry| {
                 entry.serving
                     && entry.protocol == port.protocol
                     && entry.port_name == port.name
                     && entry.ip.is_ipv4() == ip4
-            }) {
-                let pod = match self.holder(entry.ip, time) {
-                    Holder::Pod(pod) => Some(pod),
-                    _ => None,
-                };
-                let number = entry.port.unwrap_or(port.port);
-                found.insert(Backend { ip: entry.ip, port: number, pod });
-            }
+            };
+            service.endpoints.iter().filter(fits).map(|entry| self.written_backend(entry, port.port, time)).collect()
+        };
+        let mut found = [serving, alive, today].into_iter().find(|backends| !backends.is_empty());
+        if found.is_none() && service.selector.is_none() {
+            found = Some(written());
         }
-        found.into_iter().collect()
+        found.unwrap_or_default().into_iter().collect()
+    }
+
+    fn written_backend(&self, entry: &SliceEntry, port: u16, time: Timestamp) -> Backend {
+        let pod = match self.holder(entry.ip, time) {
+            Holder::Pod(pod) => Some(pod),
+            _ => None,
+        };
+        Backend { ip: entry.ip, port: entry.port.unwrap_or(port), pod }
     }
 
     /// Services whose backend at `port` the pod is, with the Service's own port.

@@ -77,16 +77,31 @@ impl<'a> Owners<'a> {
                     None => break,
                 },
                 None => {
-                    // A ReplicaSet may be gone from the dump while its pods are there. The Deployment controller puts
-                    // its hash both into the name and into this label, so the Deployment's name is certain.
-                    if let ("ReplicaSet", Some(hash)) = (owner.kind.as_str(), labels.get("pod-template-hash"))
-                        && let Some(name) = owner.name.strip_suffix(&format!("-{hash}"))
-                    {
-                        return ("Deployment".to_string(), name.to_string());
-                    }
-                    break;
+                    return self.inferred(namespace, labels, owner);
                 }
             }
+        }
+        (owner.kind, owner.name)
+    }
+
+    /// The owner of an owner that is gone from the dump while its pods are there. The Deployment controller, and Argo
+    /// Rollouts, put their hash both into the ReplicaSet's name and into a label of their own, so name and kind are
+    /// certain; a CronJob names its Jobs after itself and the minute.
+    fn inferred(&self, namespace: &str, labels: &Labels, owner: OwnerReference) -> (String, String) {
+        let hashes = [("pod-template-hash", "Deployment"), ("rollouts-pod-template-hash", "Rollout")];
+        for (label, kind) in hashes.into_iter().filter(|_| owner.kind == "ReplicaSet") {
+            if let Some(hash) = labels.get(label)
+                && let Some(name) = owner.name.strip_suffix(&format!("-{hash}"))
+            {
+                return (kind.to_string(), name.to_string());
+            }
+        }
+        if owner.kind == "Job"
+            && let Some((name, minute)) = owner.name.rsplit_once('-')
+            && minute.bytes().all(|byte| byte.is_ascii_digit())
+            && self.get(namespace, "CronJob", name).is_some()
+        {
+            return ("CronJob".to_string(), name.to_string());
         }
         (owner.kind, owner.name)
     }

@@ -12,6 +12,7 @@ use crate::endpoint::Endpoint;
 use crate::evidence::{Certainty, Evidence};
 use crate::graph::{Class, Edge, Graph};
 use crate::inventory::{Inventory, PodId};
+use crate::learn::is_translated;
 use crate::policy::{Direction, Peer, PolicyPort, Rule};
 use crate::render::thousands;
 use crate::select::Groups;
@@ -60,8 +61,8 @@ pub(super) struct Grants<'a> {
     inventory: &'a Inventory,
     groups: &'a Groups,
     by_group: BTreeMap<(usize, Direction), BTreeMap<Other, Ports<'a>>>,
-    /// Ports that a group's pods refused.
-    refused: BTreeMap<usize, BTreeSet<(Protocol, u16)>>,
+    /// Ports that a server refused.
+    refused: BTreeMap<Other, BTreeSet<(Protocol, u16)>>,
     asks_dns: BTreeSet<usize>,
     /// Reasons for ranges that somebody declared.
     declared: BTreeMap<IpNet, BTreeSet<String>>,
@@ -107,7 +108,9 @@ impl<'a> Grants<'a> {
                 self.asks_dns.insert(client);
             }
         }
-        if let (Some(server), Some(other)) = (server, self.other(&key.client)) {
+        if let (Some(server), Some(other)) = (server, self.other(&key.client))
+            && !is_translated(evidence)
+        {
             self.add(server, Direction::Ingress, other, &ports, &seen);
         }
     }
@@ -158,7 +161,7 @@ impl<'a> Grants<'a> {
     pub(super) fn refused_ports(&mut self, graph: &Graph) {
         for edge in graph.edges().filter(|edge| edge.outcomes.contains_key(&Outcome::Refused) && edge.used().is_none())
         {
-            if let Some(server) = self.group(&edge.key.server) {
+            if let Some(server) = self.other(&edge.key.server) {
                 self.refused.entry(server).or_default().insert((edge.key.protocol, edge.key.port));
             }
         }
@@ -213,11 +216,13 @@ impl<'a> Grants<'a> {
         for (other, ports) in granted {
             // Refusals count where the server is: this group for ingress, the peer for egress.
             let server = match (direction, &other) {
-                (Direction::Ingress, _) => Some(group),
-                (Direction::Egress, Other::Group(peer)) => Some(*peer),
-                (Direction::Egress, _) => None,
+                (Direction::Ingress, _) => Other::Group(group),
+                (Direction::Egress, Other::NodeAddress(ip, _)) => {
+                    Other::Node(self.inventory.node_name(*ip).unwrap_or_default().to_string())
+                }
+                (Direction::Egress, other) => other.clone(),
             };
-            let refused = server.and_then(|server| self.refused.get(&server)).unwrap_or(&nothing);
+            let refused = self.refused.get(&server).unwrap_or(&nothing);
             let seen: BTreeSet<(Protocol, u16)> = ports.keys().copied().collect();
             rules.entry(port::ports(&seen, refused)).or_default().push((other, ports));
         }
@@ -256,7 +261,7 @@ impl<'a> Grants<'a> {
                 Direction::Egress => peer::server_addresses(&observed, protocol, port, api, self.inventory),
                 Direction::Ingress => {
                     let forwarded = self.forwarding_service(group, protocol, port);
-                    peer::client_addresses(&observed, names.len(), forwarded.as_deref(), self.inventory)
+                    peer::client_addresses(&observed, &names, forwarded.as_deref(), self.inventory)
                 }
             };
             for ip in addresses {

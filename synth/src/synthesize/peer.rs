@@ -1,11 +1,12 @@
 //! Peers of a rule: selectors for pods, addresses for everything else.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use capture::Protocol;
 use ipnet::IpNet;
 
+use crate::endpoint::Workload;
 use crate::inventory::{Inventory, NodeAddressKind};
 use crate::label::{NAMESPACE_NAME, Requirement};
 use crate::policy::{Block, Namespaces, Peer};
@@ -79,21 +80,40 @@ pub(super) fn server_addresses(
     extend(observed, &nodes, reason, inventory)
 }
 
-/// The addresses of a client on nodes: those observed; those of all nodes where it was seen on several, or where any
-/// node may forward to the server.
+/// The addresses of a client on nodes: those observed; those of all nodes that run the same DaemonSet on their network
+/// where it was seen on several of them and nothing less explains it; those of all nodes where any may forward.
 pub(super) fn client_addresses(
     observed: &BTreeSet<IpAddr>,
-    seen_nodes: usize,
+    seen: &BTreeSet<&String>,
     forwarded: Option<&str>,
     inventory: &Inventory,
 ) -> (BTreeSet<IpAddr>, Option<String>) {
-    let reason = match forwarded {
-        Some(service) => format!("any node may forward for Service {service}"),
-        None if seen_nodes > 1 => format!("seen from {seen_nodes} nodes, so from all"),
-        None => return (observed.clone(), None),
-    };
-    let nodes = inventory.nodes.keys().cloned().collect();
-    extend(observed, &nodes, reason, inventory)
+    if let Some(service) = forwarded {
+        let nodes = inventory.nodes.keys().cloned().collect();
+        return extend(observed, &nodes, format!("any node may forward for Service {service}"), inventory);
+    }
+    if seen.len() < 2 {
+        return (observed.clone(), None);
+    }
+    let api: BTreeSet<&str> = inventory.api_servers().keys().filter_map(|ip| inventory.node_name(*ip)).collect();
+    if seen.iter().all(|name| api.contains(name.as_str())) {
+        let nodes = api.into_iter().map(str::to_string).collect();
+        return extend(observed, &nodes, "all nodes with an API server".to_string(), inventory);
+    }
+    let mut daemons: BTreeMap<&Workload, BTreeSet<String>> = BTreeMap::new();
+    for pod in inventory.pods.iter().filter(|pod| pod.host_network && !pod.finished && pod.workload.kind == "DaemonSet")
+    {
+        daemons.entry(&pod.workload).or_default().extend(pod.node.clone());
+    }
+    // The smallest set of nodes that covers those seen; the first by name among equals.
+    let running = daemons.into_iter().filter(|(_, nodes)| seen.iter().all(|name| nodes.contains(*name)));
+    match running.min_by_key(|(_, nodes)| nodes.len()) {
+        Some((daemon, nodes)) => {
+            let reason = format!("seen from {} nodes; {daemon} and others run on all {}", seen.len(), nodes.len());
+            extend(observed, &nodes, reason, inventory)
+        }
+        None => (observed.clone(), None),
+    }
 }
 
 /// Adds the addresses of `nodes` that are of the same kinds and families as the observed ones.
