@@ -1,1 +1,15 @@
+//! Tests of the whole program.
+//!
+//! `program` runs it; `traffic` reads scripts of conversations, `packets` writes them as captures.
+//!
+//! `cases` are folders of readable input and expected output; `input` is what goes wrong with files and arguments;
+//! `snapshots` show the output of the recordings in `pcaps/`, `recordings` hold it against their true edges;
+//! `properties` hold for any traffic; `libpcap`, `examiner` and `applications` ask others: a capture library, an
+//! independent examiner, and the manifests of real applications.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod cases;
+mod packets;
+mod program;
+mod traffic;
