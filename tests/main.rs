@@ -11,6 +11,10 @@
 
 mod cases;
 mod input;
+mod libpcap;
 mod packets;
 mod program;
+mod recordings;
+mod shared;
+mod snapshots;
 mod traffic;
