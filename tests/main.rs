@@ -9,7 +9,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod applications;
 mod cases;
+mod examiner;
 mod input;
 mod libpcap;
 mod packets;
