@@ -4,7 +4,7 @@
 //!
 //! `cases` are folders of readable input and expected output; `input` is what goes wrong with files and arguments;
 //! `snapshots` show the output of the recordings in `pcaps/`, `recordings` hold it against their true edges;
-//! `properties` hold for any traffic; `libpcap`, `examiner` and `applications` ask others: a capture library, an
+//! `properties` hold for any traffic, `rendering` for any policy; `libpcap`, `examiner` and `applications` ask others: a capture library, an
 //! independent examiner, and the manifests of real applications.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
@@ -16,7 +16,9 @@ mod input;
 mod libpcap;
 mod packets;
 mod program;
+mod properties;
 mod recordings;
+mod rendering;
 mod shared;
 mod snapshots;
 mod traffic;

@@ -6,8 +6,11 @@ use etherparse::{
     IpHeaders, IpNumber, Ipv4Header, Ipv6Header, PacketBuilder, PacketBuilderStep, TcpHeader, icmpv4, icmpv6,
 };
 
-/// A frame: microseconds since the Unix epoch, and its bytes.
+/// A frame: nanoseconds since the Unix epoch, and its bytes.
 pub type Frame = (u64, Vec<u8>);
+
+/// One second in nanoseconds.
+pub const SECOND: u64 = 1_000_000_000;
 
 /// Ethernet in the LINKTYPE_ registry.
 pub const ETHERNET: u32 = 1;
@@ -83,15 +86,15 @@ fn ip(from: IpAddr, to: IpAddr) -> IpHeaders {
     }
 }
 
-/// A pcap file of microseconds in little-endian order.
+/// A pcap file of nanoseconds in little-endian order.
 pub fn pcap(link: u32, frames: &[Frame]) -> Vec<u8> {
     let mut file = Vec::new();
-    for word in [0xa1b2_c3d4, 0x0004_0002, 0, 0, 262_144, link] {
+    for word in [0xa1b2_3c4d, 0x0004_0002, 0, 0, 262_144, link] {
         file.extend(u32::to_le_bytes(word));
     }
     for (time, bytes) in frames {
         let length = bytes.len() as u32;
-        for word in [(time / 1_000_000) as u32, (time % 1_000_000) as u32, length, length] {
+        for word in [(time / SECOND) as u32, (time % SECOND) as u32, length, length] {
             file.extend(word.to_le_bytes());
         }
         file.extend(bytes);

@@ -11,7 +11,7 @@ use crate::program::{Run, run};
 /// A folder of `pcaps/`.
 pub struct Recording {
     pub name: &'static str,
-    pub captures: &'static [&'static str],
+    captures: &'static [&'static str],
     /// Lines of `edges.txt` that the packets show otherwise, and what they show.
     shown: &'static [(&'static str, &'static [&'static str])],
 }
@@ -57,6 +57,11 @@ pub const RECORDINGS: [Recording; 2] = [
 impl Recording {
     pub fn folder(&self) -> PathBuf {
         [env!("CARGO_MANIFEST_DIR"), "..", "pcaps", self.name].iter().collect()
+    }
+
+    /// The capture files.
+    pub fn paths(&self) -> Vec<PathBuf> {
+        self.captures.iter().map(|name| self.folder().join(name)).collect()
     }
 
     /// Runs a command on the recording and its cluster.

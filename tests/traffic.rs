@@ -15,15 +15,17 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use crate::packets::{self, Frame, Segment};
+use crate::packets::{self, Frame, SECOND, Segment};
 
-/// 2026-11-01T00:00:00Z in microseconds since the Unix epoch.
-pub const DAY: u64 = 1_793_491_200_000_000;
+/// 2026-11-01T00:00:00Z in nanoseconds since the Unix epoch.
+pub const DAY: u64 = 1_793_491_200 * SECOND;
+
+const MICROSECOND: u64 = 1_000;
 
 /// One conversation.
 #[derive(Debug, Clone)]
 pub struct Conversation {
-    /// Microseconds since the Unix epoch.
+    /// Nanoseconds since the Unix epoch.
     pub at: u64,
     pub client: SocketAddr,
     /// The address that the client uses.
@@ -71,7 +73,7 @@ fn line(line: &str) -> Vec<Conversation> {
     assert!(served.is_none() || servers.len() == 1, "one address behind one Service port: {line}");
     (0..count)
         .map(|index| Conversation {
-            at: DAY + ((hours * 60 + minutes) * 60 + seconds) * 1_000_000 + index as u64 * 1_000,
+            at: DAY + ((hours * 60 + minutes) * 60 + seconds) * SECOND + index as u64 * 1_000 * MICROSECOND,
             client: clients[index % clients.len()],
             dialled: servers[index % servers.len()],
             served: served.map(|served| served.parse().unwrap()),
@@ -116,8 +118,8 @@ impl Conversation {
     fn frames(&self, identity: u32) -> Vec<Frame> {
         let mut frames = Vec::new();
         for (step, (sender, segment)) in self.segments(identity).iter().enumerate() {
-            let time = self.at + step as u64 * 300;
-            let late = |late: bool| time + if late { 20 } else { 0 };
+            let time = self.at + step as u64 * 300 * MICROSECOND;
+            let late = |late: bool| time + if late { 20 * MICROSECOND } else { 0 };
             let views = [(Some(self.dialled), late(*sender == SERVER)), (self.served, late(*sender == CLIENT))];
             for (server, time) in views {
                 let Some(server) = server else { continue };
