@@ -50,6 +50,33 @@ fn every_case_says_what_it_shows() {
     }
 }
 
+/// Neither the order of objects and files nor a second dump of the same cluster changes a byte.
+#[test]
+fn cluster_objects_in_any_order() {
+    let mut wrong = String::new();
+    for case in entries(Path::new(FOLDER)) {
+        let work = tempfile::tempdir().unwrap();
+        let write = |name: &str, bytes: &[u8]| fs::write(work.path().join(name), bytes).unwrap();
+        let script = fs::read_to_string(case.join("traffic.txt")).unwrap();
+        write("traffic.pcap", &pcap(ETHERNET, &traffic::frames(&script)));
+        let text = fs::read_to_string(case.join("cluster.yaml")).unwrap();
+        let objects: Vec<&str> = text.split("---\n").collect();
+        write("whole.yaml", text.as_bytes());
+        write("again.yaml", text.as_bytes());
+        write("reverse.yaml", objects.iter().rev().copied().collect::<Vec<_>>().join("---\n").as_bytes());
+        for command in ["flows -o json", "generate --default-deny", "check -o json"] {
+            let [whole, others @ ..] =
+                ["whole.yaml", "reverse.yaml", "whole.yaml again.yaml", "again.yaml reverse.yaml"].map(|files| {
+                    program::run(work.path(), &format!("{command} --pcap traffic.pcap --cluster {files}")).stdout
+                });
+            for other in others.iter().filter(|other| **other != whole) {
+                writeln!(wrong, "{}, {command}:\n{}", case.display(), first_difference(&whole, other)).unwrap();
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong}");
+}
+
 /// Runs a case in a copy of its folder.
 fn run(case: &Path) -> Files {
     let work = tempfile::tempdir().unwrap();
