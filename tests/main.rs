@@ -1,1 +1,25 @@
+//! Tests of the whole program.
+//!
+//! `program` runs it; `traffic` reads scripts of conversations, `packets` writes them as captures.
+//!
+//! `cases` are folders of readable input and expected output; `input` is what goes wrong with files, `arguments` what
+//! people type; `snapshots` show the output of the recordings in `pcaps/`, `recordings` hold it against their true edges;
+//! `properties` hold for any traffic, `rendering` for any policy; `libpcap`, `examiner` and `applications` ask others: a
+//! capture library, an independent examiner, and the manifests of real applications (`shared` knows where they are).
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod applications;
+mod arguments;
+mod cases;
+mod examiner;
+mod input;
+mod libpcap;
+mod packets;
+mod program;
+mod properties;
+mod recordings;
+mod rendering;
+mod shared;
+mod snapshots;
+mod traffic;

@@ -1,0 +1,107 @@
+//! What people type, and where input comes from and output goes to.
+
+use std::io::{Read, Write};
+use std::process::Stdio;
+
+use crate::input::{capture, directory, hold, none};
+use crate::packets::{ETHERNET, pcap};
+use crate::program::{command, run, run_with_input};
+use crate::traffic;
+
+#[test]
+fn usage() {
+    let text = |text: &str| ("edges.txt", text.as_bytes().to_vec());
+    let generate = "generate --pcap traffic.pcap --cluster cluster.yaml";
+    hold(vec![
+        (none(), "flows --pcap traffic.pcap --since yesterday", 2, &["--since", "RFC 3339"], &[]),
+        (none(), "flows --pcap traffic.pcap --cluster cluster.yaml -l app=(", 2, &["--selector"], &[]),
+        (none(), "flows --pcap traffic.pcap --pod-cidr 10.0.0.0/99", 2, &["--pod-cidr"], &[]),
+        (none(), "flows --pcap traffic.pcap --colour", 2, &["--colour"], &[]),
+        (none(), "flows --pcap - -", 2, &["stdin"], &[]),
+        (none(), "flows", 2, &["--pcap"], &[]),
+        (none(), "fly", 2, &["fly"], &[]),
+        (none(), "", 2, &["Usage"], &[]),
+        (none(), "generate --pcap traffic.pcap", 2, &["--cluster"], &[]),
+        (none(), "generate --pcap traffic.pcap --cluster cluster.yaml --check", 2, &["--check", "-o"], &[]),
+        (
+            text("# fine\nshop/web -> shop/api:8080/TCP\n"),
+            "generate --pcap traffic.pcap --cluster cluster.yaml --exclude edges.txt",
+            2,
+            &["edges.txt:2", "reason"],
+            &[],
+        ),
+        (
+            text("shop/web -> shop/api:8080/tcp # low\nweb -> shop/api:8080/TCP # short\n"),
+            "generate --pcap traffic.pcap --cluster cluster.yaml --include edges.txt",
+            2,
+            &["edges.txt:1", "tcp", "edges.txt:2", "web"],
+            &[],
+        ),
+        (none(), "flows --help", 0, &[], &["Usage", "--pcap", "Examples"]),
+        (none(), "generate --help", 0, &[], &["Usage", "--default-deny", "Examples"]),
+        (none(), "check --help", 0, &[], &["Usage", "--policies"]),
+        (none(), "--help", 0, &[], &["flows", "generate", "check", "Exit codes"]),
+        (none(), "--version", 0, &[], &["ringfence "]),
+        (none(), generate, 0, &["gate: 2 edges replayed"], &["name: web"]),
+    ]);
+}
+
+/// `--since` is inclusive, `--until` is not.
+#[test]
+fn only_the_time_asked_for() {
+    let directory = directory(&[]);
+    let ports = |cut: &str| {
+        let run = run(directory.path(), &format!("flows --pcap traffic.pcap -o json {cut}"));
+        assert_eq!(run.exit, 0, "{}", run.stderr);
+        ["8080", "9090"].map(|port| run.stdout.contains(&format!("\"port\":{port}")))
+    };
+    assert_eq!(ports("--since 2026-11-01T00:00:02Z"), [false, true]);
+    assert_eq!(ports("--until 2026-11-01T00:00:02Z"), [true, false]);
+    assert_eq!(ports("--since 2026-11-01T02:00:01+02:00 --until 2026-11-01T00:00:03Z"), [true, true]);
+}
+
+#[test]
+fn quiet_says_nothing_but_errors() {
+    let directory = directory(&[("bad.yaml", b"kind: Pod\nmetadata: 7\n".to_vec())]);
+    for command in ["flows", "generate", "check"] {
+        let run_quietly = |cluster: &str| {
+            run(directory.path(), &format!("{command} -q --pcap traffic.pcap --cluster cluster.yaml {cluster}"))
+        };
+        assert_eq!(run_quietly("").stderr, "");
+        assert!(run_quietly("bad.yaml").stderr.starts_with("error: bad.yaml:2"));
+    }
+}
+
+#[test]
+fn a_compressed_capture_from_stdin() {
+    let directory = directory(&[]);
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    gzip.write_all(&capture()).unwrap();
+    let from_file = run(directory.path(), "flows --pcap traffic.pcap -o json");
+    let from_stdin = run_with_input(directory.path(), "flows --pcap - -o json", &gzip.finish().unwrap());
+    assert_eq!((from_stdin.exit, from_stdin.stdout), (0, from_file.stdout));
+    assert!(from_stdin.stderr.contains("stdin: 14 frames"));
+}
+
+/// `ringfence flows ... | head -1`: whoever reads has seen enough.
+#[test]
+fn a_closed_pipe_is_success() {
+    let many = traffic::frames("00:00:01 10.1.0.5:40000 -> 10.1.0.7:1000-4000 TCP established");
+    let directory = directory(&[("many.pcap", pcap(ETHERNET, &many))]);
+    let mut wrong = Vec::new();
+    for output in ["flows -o table", "flows -o json", "flows -o dot", "flows -o mermaid", "check", "check -o json"] {
+        let mut child = command(directory.path())
+            .args(format!("{output} --pcap many.pcap --cluster cluster.yaml").split(' '))
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut first = [0; 16];
+        child.stdout.take().unwrap().read_exact(&mut first).unwrap();
+        let ended = child.wait_with_output().unwrap();
+        if ended.status.code() != Some(0) {
+            wrong.push((output, ended.status, String::from_utf8(ended.stderr).unwrap()));
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
