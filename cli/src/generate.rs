@@ -197,7 +197,7 @@ fn report(
         .flat_map(|planned| Direction::ALL.map(|direction| planned.policy.rules(direction).map_or(0, <[_]>::len)))
         .sum();
     let of = inventory.workloads.values().filter(|info| !info.host_network).count();
-    writeln!(err, "{written} policies written; {workloads} of {of} workloads isolated, {rules} rules")?;
+    writeln!(err, "{written} policies; {workloads} of {of} workloads isolated, {rules} rules")?;
     writeln!(err, "gate: {} edges replayed, none denied", number(proof.replayed))?;
     match proof.tightness {
         Some(tightness) => writeln!(

@@ -83,10 +83,13 @@ fn manifest_files(path: &Path) -> anyhow::Result<Vec<PathBuf>> {
     entries.sort();
     let mut files = Vec::new();
     for entry in entries {
-        let is_manifest = entry
-            .extension()
-            .and_then(|extension| extension.to_str())
-            .is_some_and(|extension| matches!(extension, "yaml" | "yml" | "json"));
+        // kustomize's own files are no objects.
+        let is_kustomization = entry.file_stem().is_some_and(|stem| stem == "kustomization");
+        let is_manifest = !is_kustomization
+            && entry
+                .extension()
+                .and_then(|extension| extension.to_str())
+                .is_some_and(|extension| matches!(extension, "yaml" | "yml" | "json"));
         if entry.is_dir() {
             files.extend(manifest_files(&entry)?);
         } else if is_manifest {

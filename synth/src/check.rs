@@ -103,12 +103,15 @@ fn denied_edge<'a>(
             None => format!("{direction}: no rule comes near"),
         });
     }
-    // A policy speaks from its creation on; one without a time is as old as the cluster.
-    let came = denying.iter().filter_map(|policy| policies[*policy].created).max().unwrap_or(Timestamp::MIN);
-    let failed_since = edge
-        .outcomes
+    // A policy speaks from its creation on, one without a time always; the oldest in the way is the first that did.
+    let came = denying
         .iter()
-        .find(|(outcome, failed)| outcome.is_attempt() && failed.opened_last >= came && evidence.last < came);
+        .map(|policy| policies[*policy].created.unwrap_or(Timestamp::MIN))
+        .min()
+        .unwrap_or(Timestamp::MIN);
+    let failed_since = edge.outcomes.iter().find(|(outcome, failed)| {
+        matches!(outcome, Outcome::Refused | Outcome::Unanswered) && failed.opened_last >= came
+    });
     let (kind, what) = if proposed {
         (Kind::WouldDeny, "would be denied")
     } else if evidence.opened_last >= came {

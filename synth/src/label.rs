@@ -170,6 +170,12 @@ impl std::str::FromStr for Selector {
     }
 }
 
+/// A label's value: letters, digits and `-_.`, or nothing.
+fn value_of(text: &str) -> Option<String> {
+    let text = text.trim();
+    text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte)).then(|| text.to_string())
+}
+
 fn requirement(term: &str) -> Option<Requirement> {
     let key = |text: &str| {
         let text = text.trim();
@@ -178,17 +184,17 @@ fn requirement(term: &str) -> Option<Requirement> {
     };
     let list = |text: &str| -> Option<BTreeSet<String>> {
         let inner = text.trim().strip_prefix('(')?.strip_suffix(')')?;
-        Some(inner.split(',').map(|value| value.trim().to_string()).collect())
+        inner.split(',').map(value_of).collect()
     };
-    let one = |value: &str| BTreeSet::from([value.trim().to_string()]);
+    let one = |text: &str| value_of(text).map(|value| BTreeSet::from([value]));
     if let Some((left, right)) = term.split_once(" notin ") {
         Some(Requirement::NotIn { key: key(left)?, values: list(right)? })
     } else if let Some((left, right)) = term.split_once(" in ") {
         Some(Requirement::In { key: key(left)?, values: list(right)? })
     } else if let Some((left, right)) = term.split_once("!=") {
-        Some(Requirement::NotIn { key: key(left)?, values: one(right) })
+        Some(Requirement::NotIn { key: key(left)?, values: one(right)? })
     } else if let Some((left, right)) = term.split_once("==").or_else(|| term.split_once('=')) {
-        Some(Requirement::In { key: key(left)?, values: one(right) })
+        Some(Requirement::In { key: key(left)?, values: one(right)? })
     } else if let Some(absent) = term.strip_prefix('!') {
         Some(Requirement::Absent { key: key(absent)? })
     } else {

@@ -66,6 +66,8 @@ pub struct Policy {
     pub labels: crate::label::Labels,
     /// `metadata.creationTimestamp`, nanoseconds since the Unix epoch.
     pub created: Option<capture::Timestamp>,
+    /// `metadata.resourceVersion` as a number, 0 where there is none; the higher is the newer.
+    pub version: u64,
     /// Where it was read.
     pub origin: Origin,
     /// `spec.podSelector`: the subject's pods, in the policy's own namespace.

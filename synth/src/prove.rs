@@ -73,7 +73,6 @@ pub fn prove(plan: &Plan, graph: &Graph, inventory: &Inventory, choices: &Choice
         replay(edge, evidence, &evaluator, count, inventory, &mut proof);
         observed.extend(workloads(edge));
     }
-    observed.extend(plan.declared.iter().filter_map(workloads));
     proof.tightness = tightness(&evaluator, &observed, inventory);
     proof
 }

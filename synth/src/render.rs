@@ -99,7 +99,9 @@ fn rule_block(text: &mut String, direction: Direction, rule: &Rule, notes: &Note
 
 fn comment(text: &mut String, indent: usize, line: &str) {
     // Names come from packets; whatever they hold, a comment ends with its line.
-    let clean: String = line.chars().map(|character| if character.is_control() { ' ' } else { character }).collect();
+    // U+2028 and U+2029 end lines for readers of YAML 1.1, as kubectl's is.
+    let breaks = |character: char| character.is_control() || matches!(character, '\u{2028}' | '\u{2029}');
+    let clean: String = line.chars().map(|character| if breaks(character) { ' ' } else { character }).collect();
     text.push_str(&format!("{:indent$}# {clean}\n", ""));
 }
 

@@ -77,14 +77,8 @@ pub fn resolve(flows: &[Flow], names: &Names, inventory: &Inventory) -> Resolved
 /// Addresses of clouds' metadata services: AWS, GCP, Azure and others; ECS task credentials; EKS pod identity; AWS over
 /// IPv6; Alibaba; Oracle's older one.
 pub fn is_metadata(ip: IpAddr) -> bool {
-    const V4: [[u8; 4]; 6] = [
-        [169, 254, 169, 254],
-        [169, 254, 170, 2],
-        [169, 254, 170, 23],
-        [169, 254, 169, 253],
-        [100, 100, 100, 200],
-        [192, 0, 0, 192],
-    ];
+    const V4: [[u8; 4]; 5] =
+        [[169, 254, 169, 254], [169, 254, 170, 2], [169, 254, 170, 23], [100, 100, 100, 200], [192, 0, 0, 192]];
     match ip {
         IpAddr::V4(ip) => V4.contains(&ip.octets()),
         IpAddr::V6(ip) => matches!(ip.segments(), [0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254 | 0x23]),

@@ -169,13 +169,13 @@ fn one(
     let mut sides = Direction::ALL.map(|direction| {
         let written = grants.rules(index, direction, &mut plan.findings);
         if written.is_empty() {
-            plan.one_directed.push((first.clone(), direction));
+            plan.one_directed.extend(group.workloads.iter().map(|workload| (workload.clone(), direction)));
         }
         let (rules, notes): (Vec<Rule>, Vec<Notes>) = written.into_iter().unzip();
         Some((rules, notes))
     });
     if !grants.asks_dns(index) {
-        plan.without_dns.push(first.clone());
+        plan.without_dns.extend(group.workloads.iter().cloned());
     }
     let (ingress, ingress_notes) = sides[0].take().unwrap_or_default();
     let (egress, egress_notes) = sides[1].take().unwrap_or_default();
@@ -185,6 +185,7 @@ fn one(
             name: name.to_string(),
             labels: managed(),
             created: None,
+            version: 0,
             origin: Origin::default(),
             subject: group.selector.clone(),
             ingress: Some(ingress),
@@ -213,6 +214,7 @@ fn default_deny(namespace: String, name: String) -> Planned {
             name,
             labels: managed(),
             created: None,
+            version: 0,
             origin: Origin::default(),
             subject: Selector::everything(),
             ingress: Some(Vec::new()),

@@ -32,7 +32,10 @@ impl Inventory {
         inventory.ranges(options);
         inventory.services(objects);
         inventory.policies = objects.policies.clone();
-        inventory.policies.sort_by(|a, b| (&a.namespace, &a.name, &a.origin).cmp(&(&b.namespace, &b.name, &b.origin)));
+        // The newest version comes first, and only the first of a name stays.
+        inventory.policies.sort_by(|a, b| {
+            (&a.namespace, &a.name, b.version, &a.origin).cmp(&(&b.namespace, &b.name, a.version, &b.origin))
+        });
         inventory.policies.dedup_by(|a, b| (&a.namespace, &a.name) == (&b.namespace, &b.name));
         inventory.warnings.sort();
         inventory.warnings.dedup();
@@ -62,18 +65,20 @@ impl Inventory {
                 }
             }
             for range in pod_cidrs(node) {
-                let first = |offset: u8| match range {
-                    IpNet::V4(net) => IpAddr::V4((u32::from(net.network()) + u32::from(offset)).into()),
-                    IpNet::V6(net) => IpAddr::V6((u128::from(net.network()) + u128::from(offset)).into()),
+                let network = range.network();
+                let next = match network {
+                    IpAddr::V4(ip) => u32::from(ip).checked_add(1).map(|next| IpAddr::V4(next.into())),
+                    IpAddr::V6(ip) => u128::from(ip).checked_add(1).map(|next| IpAddr::V6(next.into())),
                 };
-                addresses.entry(first(0)).or_insert(NodeAddressKind::Tunnel);
-                addresses.entry(first(1)).or_insert(NodeAddressKind::Gateway);
+                addresses.entry(network).or_insert(NodeAddressKind::Tunnel);
+                if let Some(next) = next.filter(|next| range.contains(next)) {
+                    addresses.entry(next).or_insert(NodeAddressKind::Gateway);
+                }
                 self.pod_ranges.push(range);
             }
             for (key, value) in node.metadata.annotations.iter().flatten() {
-                if is_address_annotation(key)
-                    && let Some(ip) = address_of(value.split('/').next().unwrap_or(value))
-                {
+                let listed = value.split(',').map(|entry| entry.trim().split('/').next().unwrap_or(entry));
+                for ip in listed.filter(|_| is_address_annotation(key)).filter_map(address_of) {
                     addresses.entry(ip).or_insert(NodeAddressKind::Plugin);
                 }
             }
@@ -180,8 +185,12 @@ impl Inventory {
             })
             .collect();
         let texts = spec.cluster_ips.iter().flatten().chain(spec.cluster_ip.as_ref());
-        let mut cluster_ips: Vec<IpAddr> = texts.filter_map(|text| address_of(text)).collect();
-        cluster_ips.dedup();
+        let mut cluster_ips: Vec<IpAddr> = Vec::new();
+        for ip in texts.filter_map(|text| address_of(text)) {
+            if !cluster_ips.contains(&ip) {
+                cluster_ips.push(ip);
+            }
+        }
         let balancer = status.load_balancer.iter().flat_map(|balancer| balancer.ingress.iter().flatten());
         let balancer_ips = balancer.filter_map(|ingress| ingress.ip.as_deref()).filter_map(address_of);
         let external: Vec<IpAddr> =
@@ -224,7 +233,11 @@ pub(super) fn newest<T: Debug + Named>(stored: &[Stored<T>], metadata: impl Fn(&
     };
     sorted.sort_by(|a, b| {
         let age = |stored: &Stored<T>| version(metadata(&stored.object).resource_version.as_deref());
-        key(a).cmp(&key(b)).then_with(|| age(a).cmp(&age(b))).then_with(|| debug_order(&a.object, &b.object))
+        key(a)
+            .cmp(&key(b))
+            .then_with(|| age(a).cmp(&age(b)))
+            .then_with(|| debug_order(&a.object, &b.object))
+            .then_with(|| b.origin.cmp(&a.origin))
     });
     // `dedup_by` keeps the first of a run, and the newest is the last.
     sorted.reverse();

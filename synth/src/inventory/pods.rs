@@ -54,6 +54,12 @@ impl Inventory {
             let key = |raw: &Raw| (raw.from, raw.uid.clone());
             (&a.pod.namespace, &a.pod.name).cmp(&(&b.pod.namespace, &b.pod.name)).then_with(|| key(a).cmp(&key(b)))
         });
+        // Of one name there is one pod at a time: the earlier one is over.
+        for at in 1..raw.len() {
+            let (earlier, later) = raw.split_at_mut(at);
+            let (earlier, later) = (&mut earlier[at - 1].pod, &later[0].pod);
+            earlier.finished |= (&earlier.namespace, &earlier.name) == (&later.namespace, &later.name);
+        }
         self.tenures(&mut raw);
         for (index, raw) in raw.iter().enumerate() {
             let pod = &raw.pod;
@@ -209,7 +215,8 @@ fn sightings(stored: &[Stored<object::Pod>]) -> Vec<Sighting<'_>> {
         let listed = status.pod_ips.iter().flatten().map(|entry| entry.ip.as_str());
         known.former.extend(listed.chain(status.pod_ip.as_deref()).filter_map(address_of));
         let order = age(known.newest).cmp(&age(candidate));
-        if order.then_with(|| debug_order(&known.newest.object, &candidate.object)) == Ordering::Less {
+        let order = order.then_with(|| debug_order(&known.newest.object, &candidate.object));
+        if order.then_with(|| candidate.origin.cmp(&known.newest.origin)) == Ordering::Less {
             known.newest = candidate;
         }
     }

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use super::PodId;
+use super::build::namespace_of;
 use crate::label::{Labels, Requirement, Selector};
 use crate::manifest::object::{self, OwnerReference};
 use crate::manifest::{Controller, Stored};
@@ -56,8 +57,7 @@ impl<'a> Owners<'a> {
             .iter()
             .map(|stored| {
                 let metadata = &stored.object.object.metadata;
-                let namespace = metadata.namespace.clone().unwrap_or_else(|| "default".to_string());
-                ((namespace, stored.object.kind.clone(), metadata.name.clone()), &stored.object.object)
+                ((namespace_of(metadata), stored.object.kind.clone(), metadata.name.clone()), &stored.object.object)
             })
             .collect();
         Owners { by_name }

@@ -78,8 +78,9 @@ pub fn decode(node: &Node, file: &Arc<str>) -> Result<Policy, Vec<Invalid>> {
     }
     let Spec { subject, ingress, egress } = spec;
     let origin = Origin { file: Arc::clone(file), line: node.line };
+    let version = written("resourceVersion").and_then(|text| text.parse().ok()).unwrap_or(0);
     let (namespace, name) = (namespace.to_string(), name.unwrap_or_default().to_string());
-    Ok(Policy { namespace, name, labels, created, origin, subject, ingress, egress })
+    Ok(Policy { namespace, name, labels, created, version, origin, subject, ingress, egress })
 }
 
 struct Spec {

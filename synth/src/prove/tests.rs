@@ -280,6 +280,7 @@ fn assert_round_trip(selector: &Selector, what: &str) {
         name: "p".to_string(),
         labels: [("app".to_string(), "1e3".to_string()), ("on".to_string(), "no".to_string())].into(),
         created: None,
+        version: 0,
         origin: Origin::default(),
         subject: selector.clone(),
         ingress: Some(vec![Rule {

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use capture::time::SECOND;
-use capture::{Protocol, Socket};
+use capture::{Outcome, Protocol, Socket};
 
 use super::Conversation;
 use crate::inventory::Inventory;
@@ -14,6 +14,10 @@ const APART: i64 = 2 * SECOND;
 /// Joins the view that shows a Service's address with the one that shows its backend, where tracking could not: same
 /// client socket, a backend of the Service, and the same number (TCP, SCTP) or 2 s apart at most.
 pub(super) fn views(conversations: &mut Vec<Conversation>, inventory: &Inventory) {
+    conversations.sort_by(|a, b| {
+        let key = |found: &Conversation| (found.first, found.protocol, found.client, found.dialled, found.last);
+        key(a).cmp(&key(b))
+    });
     let mut by_client: HashMap<(Protocol, Socket, Option<u32>), Vec<usize>> = HashMap::new();
     for (index, conversation) in conversations.iter().enumerate().filter(|(_, found)| found.served.is_none()) {
         let key = (conversation.protocol, conversation.client, conversation.identity);
@@ -64,8 +68,15 @@ impl Conversation {
         self.certainty = self.certainty.min(view.certainty);
         self.latency = self.latency.or(view.latency);
         self.dns |= view.dns;
-        // What either view shows to have worked did.
-        self.outcome = self.outcome.min(view.outcome);
+        // What either view shows to have worked did, and a refusal says more than silence.
+        let rank = |outcome: Outcome| match outcome {
+            Outcome::Established | Outcome::Answered => 0,
+            Outcome::Refused => 1,
+            Outcome::OneWay | Outcome::Unanswered | Outcome::Unknown => 2,
+        };
+        if rank(view.outcome) < rank(self.outcome) {
+            self.outcome = view.outcome;
+        }
     }
 }
 

@@ -117,9 +117,9 @@ impl<'a> Grants<'a> {
 
     fn add(&mut self, group: usize, direction: Direction, other: Other, ports: &[(Protocol, u16)], seen: &Seen<'a>) {
         let granted = self.by_group.entry((group, direction)).or_default().entry(other).or_default();
-        granted.entry(ports[0]).or_default().push(seen.clone());
-        for twin in &ports[1..] {
-            granted.entry(*twin).or_default();
+        // The twin of a DNS port rests on the same evidence.
+        for port in ports {
+            granted.entry(*port).or_default().push(seen.clone());
         }
     }
 
@@ -265,22 +265,24 @@ impl<'a> Grants<'a> {
                 }
             };
             for ip in addresses {
-                let name = self.inventory.node_name(ip).unwrap_or_default();
-                let name = match &reason {
+                // An API server need not be a node of the cluster.
+                let Some(name) = self.inventory.node_name(ip) else {
+                    granted.entry(Other::External(ip)).or_default().entry((protocol, port)).or_default();
+                    continue;
+                };
+                let label = match &reason {
                     Some(reason) if !observed.contains(&ip) => format!("{name}, not seen: {reason}"),
                     _ => name.to_string(),
                 };
-                let here =
-                    granted.entry(Other::NodeAddress(ip, name)).or_default().entry((protocol, port)).or_default();
-                here.extend(seen.iter().filter(|_| observed.contains(&ip)).map(|(_, seen)| seen.clone()).filter(
-                    |seen| {
-                        let ends = match direction {
-                            Direction::Ingress => seen.evidence.client_addresses(),
-                            Direction::Egress => seen.evidence.server_addresses(),
-                        };
-                        ends.contains(&ip)
-                    },
-                ));
+                let of_address = |(node, seen): &&(String, Seen<'a>)| {
+                    let ends = match direction {
+                        Direction::Ingress => seen.evidence.client_addresses(),
+                        Direction::Egress => seen.evidence.server_addresses(),
+                    };
+                    seen.declared.is_some() && node == name || ends.contains(&ip)
+                };
+                let here = granted.entry(Other::NodeAddress(ip, label)).or_default().entry((protocol, port));
+                here.or_default().extend(seen.iter().filter(of_address).map(|(_, seen)| seen.clone()));
             }
         }
     }
@@ -383,7 +385,10 @@ impl<'a> Grants<'a> {
         let mut note = self.evidence_line(direction, &all, others);
         if ports.iter().any(port::is_range) {
             let seen: BTreeSet<&(Protocol, u16)> = others.iter().flat_map(|(_, ports)| ports.keys()).collect();
-            note.push_str(&format!(", {} ports seen of the range", seen.len()));
+            let inside = seen
+                .iter()
+                .filter(|(protocol, number)| ports.iter().any(|port| port::in_range(port, *protocol, *number)));
+            note.push_str(&format!(", {} ports seen of the range", inside.count()));
         }
         let (peers, notes) = peers.into_iter().unzip();
         (super::rule(peers, ports), Notes { rule: note, peers: notes })
@@ -391,7 +396,7 @@ impl<'a> Grants<'a> {
 
     fn peer_note(&self, name: &str, ports: &Ports<'a>, among: usize) -> String {
         let seen: Vec<&Seen<'a>> = ports.values().flatten().collect();
-        let count: u64 = unique(&seen).iter().map(|seen| seen.evidence.connections).sum();
+        let count = connections(&unique(&seen));
         if among > 1 && count > 0 { format!("{name}: {}", thousands(count)) } else { name.to_string() }
     }
 
@@ -407,7 +412,7 @@ impl<'a> Grants<'a> {
                 format!("declared: {}", reasons.join("; "))
             };
         }
-        let count: u64 = seen.iter().map(|seen| seen.evidence.connections).sum();
+        let count = connections(&seen);
         let what = if seen.iter().all(|seen| matches!(seen.outcome, Outcome::Answered | Outcome::OneWay)) {
             "conversation"
         } else {
@@ -475,11 +480,27 @@ fn unique<'s, 'a>(seen: &[&'s Seen<'a>]) -> Vec<&'s Seen<'a>> {
     found
 }
 
+/// How many connections there were. One whose backend was not seen stands at every edge it may have been, and counts
+/// once.
+fn connections(seen: &[&Seen<'_>]) -> u64 {
+    let mut by_service: BTreeMap<Vec<&String>, u64> = BTreeMap::new();
+    let mut sum = 0;
+    for evidence in seen.iter().map(|seen| seen.evidence) {
+        if evidence.ambiguous {
+            let most = by_service.entry(evidence.services.keys().collect()).or_default();
+            *most = evidence.connections.max(*most);
+        } else {
+            sum += evidence.connections;
+        }
+    }
+    sum + by_service.into_values().sum::<u64>()
+}
+
 fn outside_note(inside: &[&Ports<'_>]) -> String {
     let seen: Vec<&Seen<'_>> = inside.iter().flat_map(|ports| ports.values().flatten()).collect();
     let seen = unique(&seen);
     let names: BTreeSet<&str> = seen.iter().flat_map(|seen| seen.evidence.names.iter().map(String::as_str)).collect();
-    let count: u64 = seen.iter().map(|seen| seen.evidence.connections).sum();
+    let count = connections(&seen);
     let dns = seen.iter().any(|seen| seen.class == Class::Dns);
     let mut name = names.into_iter().collect::<Vec<_>>().join(", ");
     if name.is_empty() {

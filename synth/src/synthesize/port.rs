@@ -32,6 +32,13 @@ pub(super) fn is_range(port: &PolicyPort) -> bool {
     matches!(&port.port, PortMatch::Range(range) if range.from() != range.to())
 }
 
+/// Whether a port was seen inside a range of ports.
+pub(super) fn in_range(port: &PolicyPort, protocol: Protocol, number: u16) -> bool {
+    is_range(port)
+        && port.protocol == protocol
+        && matches!(&port.port, PortMatch::Range(range) if range.contains(number))
+}
+
 fn spans(seen: &[u16], refused: &[u16]) -> Vec<PortRange> {
     let refused_in = |first: u16, last: u16| {
         let at = refused.partition_point(|port| *port < first);

@@ -24,6 +24,20 @@ fn built(files: &[Vec<String>]) -> Inventory {
     Inventory::build(&read(&files), &Options::default())
 }
 
+/// Dumps of one cluster, the first the oldest: they share a namespace.
+fn dumps(files: &[Vec<String>]) -> Inventory {
+    let files: Vec<Vec<String>> = files
+        .iter()
+        .enumerate()
+        .map(|(age, objects)| {
+            let shared =
+                format!("{{kind: Namespace, metadata: {{name: default, uid: d, resourceVersion: '{}'}}}}", age + 1);
+            objects.iter().cloned().chain([shared]).collect()
+        })
+        .collect();
+    built(&files)
+}
+
 /// The pod's name, `two`, or `nobody`.
 fn holder(inventory: &Inventory, clock: &str) -> String {
     match inventory.holder(ip("10.0.0.1"), time(clock)) {
@@ -94,7 +108,7 @@ fn an_address_belongs_to_a_pod_for_an_interval() {
             vec![("10:30:00", "a"), ("11:30:00", "b"), ("12:30:00", "c")],
         ),
     ] {
-        let inventory = built(&files);
+        let inventory = dumps(&files);
         for (clock, expected) in asked {
             assert_eq!(holder(&inventory, clock), expected, "{what}: at {clock}");
         }
@@ -106,7 +120,9 @@ fn two_holders_at_once_are_a_warning() {
     let inventory = built(&[vec![pod("a", "10:00:00", ""), pod("b", "10:05:00", "")]]);
     let expected = "10.0.0.1 belongs to default/a and to default/b at the same time: its flows are unresolved";
     assert_eq!(inventory.warnings, [expected]);
-    let inventory = built(&[vec![pod("a", "10:00:00", "")], vec![pod("b", "10:05:00", "")]]);
+    let parts = [vec![pod("a", "10:00:00", "")], vec![pod("b", "10:05:00", "")]];
+    assert_eq!(built(&parts).warnings, [expected], "two files of one dump");
+    let inventory = dumps(&parts);
     assert_eq!(inventory.warnings, [""; 0], "the first is gone from the second dump");
     let over: Vec<bool> = inventory.pods.iter().map(|pod| pod.finished).collect();
     assert_eq!(over, [true, false]);

@@ -51,7 +51,7 @@ fn the_port_is_the_pods() {
         (
             "a Service's address on a port it does not have is nobody's",
             &["TCP web-1:40000 > svc-api:81 unanswered"],
-            &["web -> 10.96.0.1:81/TCP unanswered handshake external"],
+            &["web -> ?10.96.0.1:81/TCP unanswered handshake app"],
         ),
         (
             "a half handshake is inferred",
@@ -142,7 +142,7 @@ fn of_several_views_the_nearest_joins() {
         &[
             "web -> api:8080/UDP answered first_packet app",
             "web -> old:8080/UDP answered first_packet app",
-            "web -> 10.96.0.2:80/UDP oneway first_packet external",
+            "web -> ?10.96.0.2:80/UDP oneway first_packet app",
         ],
     )]);
     let resolved = resolved(&[

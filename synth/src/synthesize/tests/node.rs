@@ -26,20 +26,26 @@ fn clients_on_nodes() {
     for (what, more, flows, expected) in [
         ("seen from one node", vec![], vec!["TCP 192.168.0.1:1 > api-2:8080"], "192.168.0.1/32 : 8080/TCP"),
         (
-            "seen from two nodes, so from all",
+            "seen from two nodes, where nothing says that it runs on more",
             vec![],
+            vec!["TCP 192.168.0.1:1 > api-2:8080", "TCP 192.168.0.2:1 > api-1:8080"],
+            "192.168.0.1/32, 192.168.0.2/32 : 8080/TCP",
+        ),
+        (
+            "seen from two nodes of a DaemonSet on three",
+            vec![daemon(1), daemon(2), daemon(3)],
             vec!["TCP 192.168.0.1:1 > api-2:8080", "TCP 192.168.0.2:1 > api-1:8080"],
             "192.168.0.1/32, 192.168.0.2/32, 192.168.0.3/32 : 8080/TCP",
         ),
         (
             "tunnels and nothing else where tunnels were seen",
-            vec![],
+            vec![daemon(1), daemon(2), daemon(3)],
             vec!["TCP 10.0.1.0:1 > api-2:8080", "TCP 10.0.2.0:1 > api-1:8080"],
             "10.0.1.0/32, 10.0.2.0/32, 10.0.3.0/32 : 8080/TCP",
         ),
         (
             "ports are extended one by one",
-            vec![],
+            vec![daemon(1), daemon(2), daemon(3)],
             vec!["TCP 192.168.0.1:1 > api-2:8080", "TCP 192.168.0.2:1 > api-1:8080", "TCP 192.168.0.1:1 > api-2:9"],
             "192.168.0.1/32 : 9/TCP 8080/TCP; 192.168.0.2/32, 192.168.0.3/32 : 8080/TCP",
         ),
@@ -117,9 +123,12 @@ fn servers_on_nodes() {
 #[test]
 fn addresses_that_were_not_seen_say_why_they_are_there() {
     let flows = ["TCP 192.168.0.1:1 > api-2:8080", "TCP 192.168.0.2:1 > api-1:8080"];
-    let text = text(&planned(&flows, &cluster(&[]), &Options::default()));
+    let text = text(&planned(&flows, &cluster(&[daemon(1), daemon(2), daemon(3)]), &Options::default()));
     assert!(text.contains("# node:n1\n"), "{text}");
-    assert!(text.contains("# node:n3, not seen: seen from 2 nodes, so from all\n"), "{text}");
+    assert!(
+        text.contains("# node:n3, not seen: seen from 2 nodes; ops/DaemonSet/exporter and others run on all 3\n"),
+        "{text}"
+    );
     let text = super::text(&planned(
         &["TCP web-1:1 > 192.168.0.1:9100"],
         &cluster(&[daemon(1), daemon(2)]),
