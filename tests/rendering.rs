@@ -132,6 +132,7 @@ fn planned() -> impl Strategy<Value = Planned> {
                     name: name.to_string(),
                     labels,
                     created: None,
+                    version: 0,
                     origin: Origin::default(),
                     subject,
                     ingress,

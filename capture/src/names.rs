@@ -1,9 +1,11 @@
 //! Names of peers: DNS answers (RFC 1035, RFC 3596) and the server name of a TLS ClientHello (RFC 6066 §3).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
 
 use simple_dns::{Packet, PacketFlag, rdata::RData};
+
+use crate::flow::Socket;
 
 /// How many (address, name, asker) facts are kept; beyond it they are counted in [`Names::dropped`].
 pub const MAX_NAMES: usize = 200_000;
@@ -94,11 +96,61 @@ pub fn dns(message: &[u8]) -> Option<Dns> {
     Some(Dns::Response(addresses))
 }
 
-/// Reads a DNS message of a TCP segment, which carries its length in front (RFC 1035 §4.2.2). Only messages that lie
-/// whole in the segment are read.
-pub fn dns_over_tcp(segment: &[u8]) -> Option<Dns> {
-    let (length, rest) = segment.split_at_checked(2)?;
-    dns(rest.get(..usize::from(u16::from_be_bytes([length[0], length[1]])))?)
+/// Streams of DNS over TCP that are put together at a time; the answers of others are read only where one segment
+/// holds the whole message.
+const MAX_STREAMS: usize = 4096;
+
+/// DNS over TCP (RFC 1035 §4.2.2): messages with their length in front, several on one connection, cut into segments
+/// anywhere.
+#[derive(Debug, Default)]
+pub struct DnsStreams {
+    streams: HashMap<(Socket, Socket), Stream>,
+}
+
+#[derive(Debug)]
+struct Stream {
+    next: u32,
+    pending: Vec<u8>,
+}
+
+impl DnsStreams {
+    /// Takes a segment of a resolver to a client; returns the messages that it completes. Segments seen before, as at a
+    /// second capture point, add nothing. After a gap reading starts anew at the next segment that begins a message.
+    pub fn take(&mut self, from: Socket, to: Socket, sequence: u32, payload: &[u8]) -> Vec<Dns> {
+        if payload.is_empty() {
+            return Vec::new();
+        }
+        if self.streams.len() >= MAX_STREAMS && !self.streams.contains_key(&(from, to)) {
+            self.streams.clear();
+        }
+        let fresh = || Stream { next: sequence, pending: Vec::new() };
+        let stream = self.streams.entry((from, to)).or_insert_with(fresh);
+        // Serial arithmetic: how far the segment lies behind what is expected next.
+        let behind = stream.next.wrapping_sub(sequence);
+        if behind != 0 && behind < 1 << 31 {
+            return Vec::new();
+        }
+        if behind != 0 {
+            *stream = fresh();
+        }
+        stream.next = sequence.wrapping_add(payload.len() as u32);
+        stream.pending.extend_from_slice(payload);
+        let mut messages = Vec::new();
+        while let Some((length, rest)) = stream.pending.split_at_checked(2) {
+            let length = usize::from(u16::from_be_bytes([length[0], length[1]]));
+            let Some(message) = rest.get(..length) else { break };
+            match dns(message) {
+                Some(message) => messages.push(message),
+                // Reading did not start at a message.
+                None => {
+                    stream.pending.clear();
+                    break;
+                }
+            }
+            stream.pending.drain(..2 + length);
+        }
+        messages
+    }
 }
 
 /// The server name in a TLS ClientHello at the start of `segment`.
@@ -221,9 +273,22 @@ mod tests {
     #[test]
     fn tcp_carries_a_length() {
         let message = response("a.b", &[("a.b", a(1))]);
-        let segment = [&be(message.len())[..], &message].concat();
-        assert!(matches!(dns_over_tcp(&segment), Some(Dns::Response(found)) if found.len() == 1));
-        assert_eq!(dns_over_tcp(&segment[..segment.len() - 1]), None, "a message cut short");
+        let stream = [&be(message.len())[..], &message, &be(message.len()), &message].concat();
+        let socket = |port| Socket { ip: IpAddr::from([10, 0, 0, 1]), port };
+        // However the stream is cut, and however often each piece is seen, both messages come out once.
+        for size in 1..=stream.len() {
+            let mut streams = DnsStreams::default();
+            let mut found = 0;
+            for (at, piece) in stream.chunks(size).enumerate() {
+                for _ in 0..2 {
+                    found += streams.take(socket(53), socket(9), (at * size) as u32, piece).len();
+                }
+            }
+            assert_eq!(found, 2, "pieces of {size}");
+        }
+        let mut streams = DnsStreams::default();
+        assert_eq!(streams.take(socket(53), socket(9), 5, &message[3..]).len(), 0, "the middle of a message");
+        assert_eq!(streams.take(socket(53), socket(9), 9000, &stream).len(), 2, "and after a gap");
         assert_eq!(dns(&Packet::new_query(3).build_bytes_vec().unwrap()), Some(Dns::Query));
     }
 
@@ -243,7 +308,9 @@ mod tests {
     proptest! {
         #[test]
         fn no_bytes_panic(data in proptest::collection::vec(any::<u8>(), 0..300)) {
-            let _ = (dns(&data), dns_over_tcp(&data), server_name(&data));
+            let socket = |port| Socket { ip: IpAddr::from([10, 0, 0, 1]), port };
+            let mut streams = DnsStreams::default();
+            let _ = (dns(&data), streams.take(socket(53), socket(9), 7, &data), server_name(&data));
         }
 
         #[test]

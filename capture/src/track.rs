@@ -1,7 +1,7 @@
 //! Packets to flows.
 //!
 //! Files of one run are read in the order of time ([`crate::merge`]); within them packets are put back into that order
-//! ([`reorder`]). Names are taken at once, because their order decides nothing.
+//! ([`reorder`]). Names are taken at once, because their order decides nothing; DNS over TCP is put together at the end.
 
 mod connection;
 mod datagram;
@@ -12,7 +12,7 @@ use std::net::IpAddr;
 
 use crate::flow::{Flow, Socket, Speech};
 use crate::frame::Frame;
-use crate::names::{self, Dns, Names};
+use crate::names::{self, Dns, DnsStreams, Names};
 use crate::packet::{self, Chunk, Packet, Skipped, Tcp, Transport, Udp};
 use crate::protocol::Protocol;
 use crate::time::Timestamp;
@@ -66,6 +66,19 @@ enum DnsRole {
     Response,
 }
 
+/// A segment of DNS over TCP that waits to be read in the order of time.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct DnsSegment {
+    time: Timestamp,
+    from: Socket,
+    to: Socket,
+    sequence: u32,
+    payload: Box<[u8]>,
+}
+
+/// Bytes of DNS over TCP that wait at most.
+const MAX_DNS_BYTES: usize = 16 << 20;
+
 /// When addresses change hands, in ascending order. A conversation never spans such a moment.
 pub type Turnovers = HashMap<IpAddr, Vec<Timestamp>>;
 
@@ -104,6 +117,9 @@ pub struct Tracker {
     connections: Connections,
     datagrams: Datagrams,
     names: Names,
+    dns_streams: DnsStreams,
+    dns_segments: Vec<DnsSegment>,
+    dns_bytes: usize,
     tally: Tally,
 }
 
@@ -130,7 +146,7 @@ impl Tracker {
         let to = |port| Socket { ip: packet.destination, port };
         let (protocol, sender, receiver, event) = match &packet.transport {
             Transport::Tcp(tcp) => {
-                self.tcp_names(packet, tcp);
+                self.tcp_names(time, packet, tcp);
                 let event = Event::Tcp {
                     flags: tcp.flags,
                     sequence: tcp.sequence,
@@ -185,7 +201,7 @@ impl Tracker {
         }
     }
 
-    fn tcp_names(&mut self, packet: &Packet<'_>, tcp: &Tcp<'_>) {
+    fn tcp_names(&mut self, time: Timestamp, packet: &Packet<'_>, tcp: &Tcp<'_>) {
         if tcp.payload.is_empty() {
             return;
         }
@@ -194,11 +210,29 @@ impl Tracker {
         {
             self.names.insert(packet.destination, &name, packet.source);
         }
-        if names::is_dns_port(tcp.source)
-            && let Some(Dns::Response(answers)) = names::dns_over_tcp(tcp.payload)
-        {
-            for (address, name) in answers {
-                self.names.insert(address, &name, packet.destination);
+        if names::is_dns_port(tcp.source) {
+            let from = Socket { ip: packet.source, port: tcp.source };
+            let to = Socket { ip: packet.destination, port: tcp.destination };
+            self.dns_bytes += tcp.payload.len();
+            self.dns_segments.push(DnsSegment { time, from, to, sequence: tcp.sequence, payload: tcp.payload.into() });
+            if self.dns_bytes > MAX_DNS_BYTES {
+                self.read_dns_segments();
+            }
+        }
+    }
+
+    /// Puts the segments of resolvers together, in the order of time.
+    fn read_dns_segments(&mut self) {
+        self.dns_bytes = 0;
+        let mut segments = std::mem::take(&mut self.dns_segments);
+        segments.sort_unstable();
+        for DnsSegment { from, to, sequence, payload, .. } in segments {
+            for message in self.dns_streams.take(from, to, sequence, &payload) {
+                if let Dns::Response(answers) = message {
+                    for (address, name) in answers {
+                        self.names.insert(address, &name, to.ip);
+                    }
+                }
             }
         }
     }
@@ -223,6 +257,7 @@ impl Tracker {
         while let Some(waiting) = self.reorder.pop(true) {
             self.take(&waiting);
         }
+        self.read_dns_segments();
         let mut tally = self.tally;
         let (mut flows, skew, remnants) = self.connections.finish();
         tally.remnants += remnants + self.datagrams.finish(&mut flows);

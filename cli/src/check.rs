@@ -4,7 +4,6 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 use synth::check::{Finding, check};
-use synth::inventory::Inventory;
 use synth::resolve::resolve;
 
 use crate::args::{CheckArgs, CheckFormat};
@@ -75,8 +74,12 @@ pub(crate) fn run(args: &CheckArgs, out: &mut impl Write) -> anyhow::Result<Exit
             policies.len(),
             findings.len()
         )?;
-        if proposed.is_none() && Inventory::is_empty(&cluster.inventory) {
-            writeln!(err, "warning: without --cluster there are no pods, and no policy applies to anything")?;
+        let pods = resolved.graph.endpoints().any(|endpoint| endpoint.workload().is_some());
+        if !pods {
+            writeln!(
+                err,
+                "warning: none of the edges touches a pod of the cluster input, so no policy applies to them"
+            )?;
         }
     }
     Ok(if !refused.is_empty() || !cluster.problems.is_empty() {

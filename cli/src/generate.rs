@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use synth::graph::Edge;
 use synth::inventory::Inventory;
-use synth::learn::{Choices, Reason, Watched, left_out, seen_from_peers_only};
+use synth::learn::{Choices, Reason, Watched, exclusion, left_out, seen_from_peers_only};
 use synth::policy::Direction;
 use synth::prove::{Proof, prove};
 use synth::render::render;
@@ -78,7 +78,7 @@ pub(crate) fn run(args: &GenerateArgs, out: &mut impl Write) -> anyhow::Result<E
         write_files(&args.output, &chosen)?;
     }
     if !args.quiet {
-        report(&plan, &proof, &left, &cluster.inventory, chosen.len())?;
+        report(&plan, &proof, &left, &options.choices, &cluster.inventory, chosen.len())?;
         let from_peers = seen_from_peers_only(&resolved.graph, &cluster.inventory);
         if !from_peers.is_empty() {
             let names: Vec<String> = from_peers.iter().map(ToString::to_string).collect();
@@ -186,6 +186,7 @@ fn report(
     plan: &Plan,
     proof: &Proof,
     left: &BTreeMap<Reason, Vec<&Edge>>,
+    choices: &Choices,
     inventory: &Inventory,
     written: usize,
 ) -> anyhow::Result<()> {
@@ -220,8 +221,10 @@ fn report(
             number(connections)
         )?;
         for edge in edges.iter().take(NAMED) {
-            let key = &edge.key;
-            writeln!(err, "  {} -> {}:{}/{}", key.client, key.server, key.port, key.protocol)?;
+            match exclusion(edge, choices) {
+                Some(declared) => writeln!(err, "  {}  # {}", edge.key, declared.reason)?,
+                None => writeln!(err, "  {}", edge.key)?,
+            }
         }
         if edges.len() > NAMED {
             writeln!(err, "  ... and {} more", number((edges.len() - NAMED) as u64))?;

@@ -75,6 +75,7 @@ pub(crate) fn input(cluster: &Cluster, traffic: &Traffic, doubts: &Doubts, quiet
     }
     for ((first, second), skew) in &traffic.tracked.skew {
         if skew.abs() >= SKEW {
+            let (first, second, skew) = if *skew < 0 { (second, first, -skew) } else { (first, second, *skew) };
             let name = |index: u16| traffic.observers[usize::from(index)].name.as_str();
             writeln!(
                 err,

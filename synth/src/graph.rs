@@ -1,6 +1,7 @@
 //! The observed edges between endpoints.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use capture::{Outcome, Protocol};
 use petgraph::Direction::{Incoming, Outgoing};
@@ -54,6 +55,13 @@ pub struct Key {
     pub protocol: Protocol,
     /// The server's port, after translation.
     pub port: u16,
+}
+
+impl fmt::Display for Key {
+    /// `client -> server:port/PROTOCOL`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} -> {}:{}/{}", self.client, self.server, self.port, self.protocol)
+    }
 }
 
 /// All flows between two endpoints on one server port.

@@ -97,6 +97,11 @@ pub fn is_translated(evidence: &Evidence) -> bool {
     evidence.connections > 0 && evidence.translated == evidence.connections
 }
 
+/// The declaration that excludes an edge.
+pub fn exclusion<'a>(edge: &Edge, choices: &'a Choices) -> Option<&'a Declared> {
+    choices.exclude.iter().find(|declared| declared.matches(&edge.key))
+}
+
 /// One-way datagrams that repeat this often are meant.
 const REPEATED_DATAGRAMS: u64 = 3;
 const REPEATED_SOCKETS: u64 = 2;
@@ -111,7 +116,7 @@ pub fn decide<'a>(edge: &'a Edge, inventory: &Inventory, choices: &Choices) -> R
     if !is_pod(&edge.key.client) && !is_pod(&edge.key.server) {
         return Err(Reason::NoPod);
     }
-    if choices.exclude.iter().any(|declared| declared.matches(&edge.key)) {
+    if exclusion(edge, choices).is_some() {
         return Err(Reason::Excluded);
     }
     let Some((outcome, evidence)) = edge.used() else { return Err(Reason::Attempt) };
@@ -202,6 +207,10 @@ pub fn seen_from_peers_only(graph: &Graph, inventory: &Inventory) -> Vec<Workloa
                 captured.extend(to);
             }
         }
+    }
+    // Where nothing shows any node to have been captured, nothing tells the others apart.
+    if captured.is_empty() {
+        return Vec::new();
     }
     let unseen = |nodes: &BTreeSet<&str>| !nodes.is_empty() && nodes.is_disjoint(&captured);
     seen.into_iter().filter(|(_, nodes)| unseen(nodes)).map(|(workload, _)| workload.clone()).collect()

@@ -150,17 +150,7 @@ fn replay(
             format!("{direction} by {}", isolating.join(", "))
         };
         let direction = if verdict.egress.allowed() { Direction::Ingress } else { Direction::Egress };
-        let key = &edge.key;
-        let text = format!(
-            "{} -> {}:{}/{} ({} -> {}), {}",
-            key.client,
-            key.server,
-            key.port,
-            key.protocol,
-            client.ip,
-            server.ip,
-            side(direction)
-        );
+        let text = format!("{} ({} -> {}), {}", edge.key, client.ip, server.ip, side(direction));
         if ours(&verdict.egress) || ours(&verdict.ingress) {
             proof.denied.push(text);
         } else {

@@ -16,7 +16,7 @@ use crate::evidence::{Certainty, Evidence};
 use crate::graph::{Class, Edge, Graph, Key};
 use crate::inventory::Inventory;
 use crate::label::{Labels, Selector};
-use crate::learn::{Choices, Watched, decide};
+use crate::learn::{Choices, Reason, Watched, decide, exclusion};
 use crate::policy::{Direction, Origin, Peers, Policy, Ports, Rule};
 use crate::resolve::Resolved;
 use crate::select::{Group, Groups};
@@ -91,9 +91,12 @@ pub fn synthesize(resolved: &Resolved, inventory: &Inventory, options: &Options)
         declared.extend(dns_for_all(&resolved.graph, inventory, &options.choices));
     }
     let mut grants = Grants::new(inventory, &groups);
+    let mut exclusions: Vec<&Edge> = Vec::new();
     for edge in resolved.graph.edges() {
-        if let Ok((outcome, evidence)) = decide(edge, inventory, &options.choices) {
-            grants.edge(edge, outcome, evidence, None);
+        match decide(edge, inventory, &options.choices) {
+            Ok((outcome, evidence)) => grants.edge(edge, outcome, evidence, None),
+            Err(Reason::Excluded) => exclusions.push(edge),
+            Err(_) => {}
         }
     }
     for edge in &declared {
@@ -121,7 +124,16 @@ pub fn synthesize(resolved: &Resolved, inventory: &Inventory, options: &Options)
             plan.unwatched.extend(group.workloads.iter().cloned());
             continue;
         }
-        let planned = one(index, &mut grants, &groups, inventory, &names[index], &mut plan);
+        let mut planned = one(index, &mut grants, &groups, inventory, &names[index], &mut plan);
+        for edge in &exclusions {
+            let own =
+                |endpoint: &Endpoint| endpoint.workload().is_some_and(|workload| group.workloads.contains(workload));
+            if let Some(declared) = exclusion(edge, &options.choices)
+                && (own(&edge.key.client) || own(&edge.key.server))
+            {
+                planned.header.push(format!("Excluded although seen: {}: {}", edge.key, declared.reason));
+            }
+        }
         plan.policies.push(planned);
     }
     drop(grants);

@@ -21,9 +21,9 @@ const MAX_CLOCK_SAMPLES: usize = 100_000;
 /// Episodes of a pair that a repeated or late SYN is compared with.
 const RECENT: usize = 8;
 
-/// A segment belongs to a connection if its number lies this close behind the initial one. Anything else of the pair
-/// would have to hit a window of 1/256 of the numbers.
-const EARLY: u32 = 1 << 24;
+/// Where no answer was captured, a segment belongs to a connection if its number lies this close behind the initial
+/// one.
+const EARLY: u32 = 1 << 16;
 
 /// This many segments of one side without payload are a connection of which only that side was captured; fewer are a
 /// probe.
@@ -182,6 +182,10 @@ impl Connections {
             // A reset without an acknowledgment answers whatever the other side sent last.
             let answers = episode.client.is_none_or(|(client, _)| client != side);
             episode.refused |= refusal.is_none() && answers || episode.client.is_none() && episode.spoke[side] == 0;
+            // A client that resets before it has acknowledged anything never saw a handshake's answer.
+            episode.probing |= episode.client.is_some_and(|(client, _)| client == side)
+                && episode.answered.is_none()
+                && episode.spoke[side] == 0;
             episode.touch(time);
         } else {
             self.remnants += 1;

@@ -161,7 +161,7 @@ fn outcomes_of_tcp() {
         (
             "a challenge ACK is no answer",
             vec![syn.clone(), (9, tcp(S, C, ACK, 70, 0x9000_0000)), (12, tcp(C, S, RST, 0x9000_0000, 0))],
-            vec![(Unanswered, Some(Handshake)), (Unanswered, None)],
+            vec![(Refused, Some(Handshake)), (Unanswered, None)],
         ),
         (
             "refused, then the same sockets again",

@@ -151,7 +151,7 @@ impl Inventory {
             }
             if service.selector.is_some() && !service.cluster_ips.is_empty() && service.pods.is_empty() {
                 self.warnings.push(format!(
-                    "{}: Service {}/{} selects no pod: flows to it cannot be resolved",
+                    "{}: Service {}/{} has no endpoints, it selects no pod: flows to it cannot be resolved",
                     stored.origin, service.namespace, service.name
                 ));
             }

@@ -12,16 +12,15 @@ use crate::inventory::Inventory;
 const APART: i64 = 2 * SECOND;
 
 /// Joins the view that shows a Service's address with the one that shows its backend, where tracking could not: same
-/// client socket, a backend of the Service, and the same number (TCP, SCTP) or 2 s apart at most.
+/// client socket, a backend of the Service, and nothing that speaks against it ([`Conversation::may_be`]).
 pub(super) fn views(conversations: &mut Vec<Conversation>, inventory: &Inventory) {
     conversations.sort_by(|a, b| {
         let key = |found: &Conversation| (found.first, found.protocol, found.client, found.dialled, found.last);
         key(a).cmp(&key(b))
     });
-    let mut by_client: HashMap<(Protocol, Socket, Option<u32>), Vec<usize>> = HashMap::new();
+    let mut by_client: HashMap<(Protocol, Socket), Vec<usize>> = HashMap::new();
     for (index, conversation) in conversations.iter().enumerate().filter(|(_, found)| found.served.is_none()) {
-        let key = (conversation.protocol, conversation.client, conversation.identity);
-        by_client.entry(key).or_default().push(index);
+        by_client.entry((conversation.protocol, conversation.client)).or_default().push(index);
     }
     let mut absorbed = vec![false; conversations.len()];
     for index in 0..conversations.len() {
@@ -32,7 +31,7 @@ pub(super) fn views(conversations: &mut Vec<Conversation>, inventory: &Inventory
         let Some(frontend) = inventory.frontend(dialling.dialled.ip, dialling.protocol, dialling.dialled.port) else {
             continue;
         };
-        let candidates = &by_client[&(dialling.protocol, dialling.client, dialling.identity)];
+        let candidates = &by_client[&(dialling.protocol, dialling.client)];
         if candidates.len() < 2 {
             continue;
         }
@@ -45,7 +44,7 @@ pub(super) fn views(conversations: &mut Vec<Conversation>, inventory: &Inventory
                 let other = &conversations[*candidate];
                 *candidate != index
                     && !absorbed[*candidate]
-                    && (dialling.identity.is_some() || apart(other) <= APART)
+                    && dialling.may_be(other)
                     && backends.iter().any(|backend| backend.socket() == other.dialled)
             })
             .min_by_key(|candidate| (apart(&conversations[*candidate]), conversations[*candidate].dialled));
@@ -60,6 +59,16 @@ pub(super) fn views(conversations: &mut Vec<Conversation>, inventory: &Inventory
 }
 
 impl Conversation {
+    /// Whether two views with the same client socket can be of one conversation: the same number where both show one;
+    /// the same time where one capture began in the middle; first datagrams 2 s apart at most.
+    fn may_be(&self, other: &Conversation) -> bool {
+        match (self.identity, other.identity) {
+            (Some(own), Some(foreign)) => own == foreign,
+            _ if self.protocol == Protocol::Udp => self.first.since(other.first).abs() <= APART,
+            _ => self.first <= other.last.plus(APART) && other.first <= self.last.plus(APART),
+        }
+    }
+
     fn absorb(&mut self, view: Conversation) {
         self.served = Some(view.dialled);
         self.first = self.first.min(view.first);
@@ -67,6 +76,7 @@ impl Conversation {
         self.datagrams = self.datagrams.max(view.datagrams);
         self.certainty = self.certainty.min(view.certainty);
         self.latency = self.latency.or(view.latency);
+        self.identity = self.identity.or(view.identity);
         self.dns |= view.dns;
         // What either view shows to have worked did, and a refusal says more than silence.
         let rank = |outcome: Outcome| match outcome {

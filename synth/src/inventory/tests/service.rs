@@ -212,7 +212,7 @@ fn what_hides_the_source_and_what_is_public() {
 #[test]
 fn a_service_that_leads_nowhere_is_a_warning() {
     let inventory = built(&[&service("clusterIP: 10.96.0.1, selector: {app: gone}, ports: [{port: 80}]")]);
-    assert!(inventory.warnings.iter().any(|warning| warning.contains("shop/s selects no pod")));
+    assert!(inventory.warnings.iter().any(|warning| warning.contains("shop/s has no endpoints")));
     assert_eq!(behind(&inventory, "10.96.0.1", Tcp, 80), "shop/s:80 ");
 }
 
