@@ -12,7 +12,7 @@ pub struct Frame<'a> {
     /// What `data` begins with.
     pub link: LinkType,
     /// Which of the file's interfaces saw it, from 0, counted on over the sections of a pcapng file: an index into
-    /// [`FileStatistics::interfaces`](crate::FileStatistics::interfaces).
+    /// [`FileStatistics::interfaces`](crate::file::FileStatistics::interfaces).
     pub interface: u32,
     /// The captured bytes, link header included; the snap length may have cut them.
     pub data: &'a [u8],

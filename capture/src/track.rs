@@ -1,7 +1,7 @@
 //! Packets to flows.
 //!
 //! Files of one run are read in the order of time ([`crate::merge`]); within them packets are put back into that order
-//! ([`reorder`]). Names are taken at once, because their order decides nothing; DNS over TCP is put together at the end.
+//! (`reorder`). Names are taken at once, because their order decides nothing; DNS over TCP is put together at the end.
 
 mod connection;
 mod datagram;

@@ -69,7 +69,7 @@ pub enum TargetPort {
 /// What a dialled address and port belong to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Frontend {
-    /// Index in [`Inventory::services`].
+    /// Index in `Inventory::services`.
     pub service: usize,
     /// Index in [`Service::ports`].
     pub port: usize,
