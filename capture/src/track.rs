@@ -93,6 +93,8 @@ pub struct Tally {
     pub skipped: BTreeMap<Skipped, u64>,
     /// Conversations of which only resets or ICMP errors were seen; they are no flows.
     pub remnants: u64,
+    /// Packets that were taken before everything that could have overtaken them had come, because too many were waiting.
+    pub hurried: u64,
 }
 
 /// What tracking found.
@@ -259,6 +261,7 @@ impl Tracker {
         }
         self.read_dns_segments();
         let mut tally = self.tally;
+        tally.hurried = self.reorder.hurried();
         let (mut flows, skew, remnants) = self.connections.finish();
         tally.remnants += remnants + self.datagrams.finish(&mut flows);
         flows.sort_unstable();

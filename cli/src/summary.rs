@@ -73,6 +73,13 @@ pub(crate) fn input(cluster: &Cluster, traffic: &Traffic, doubts: &Doubts, quiet
     if tally.remnants > 0 {
         writeln!(err, "{} conversations showed only resets or ICMP errors", number(tally.remnants))?;
     }
+    if tally.hurried > 0 {
+        writeln!(
+            err,
+            "{} packets came too fast to be put in order over the whole of two seconds",
+            number(tally.hurried)
+        )?;
+    }
     for ((first, second), skew) in &traffic.tracked.skew {
         if skew.abs() >= SKEW {
             let (first, second, skew) = if *skew < 0 { (second, first, -skew) } else { (first, second, *skew) };

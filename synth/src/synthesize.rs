@@ -239,8 +239,8 @@ fn default_deny(namespace: String, name: String) -> Planned {
     }
 }
 
-/// Longest name of an object (RFC 1123 subdomain).
-const LONGEST_NAME: usize = 253;
+/// Longest name given: an object's may have 253 bytes (RFC 1123 subdomain), a file's 255 with its `.yaml`.
+const LONGEST_NAME: usize = 250;
 
 /// Names of policies that are taken, by namespace.
 struct Names {

@@ -13,8 +13,9 @@ use crate::time::{SECOND, Timestamp};
 /// How late a packet may come, in nanoseconds.
 const WINDOW: i64 = 2 * SECOND;
 
-/// Packets that wait at most, about 100 bytes each. Where a capture holds more in two seconds, the oldest go early.
-const CAPACITY: usize = 1 << 18;
+/// Packets that wait at most, about 100 bytes each. Where a capture holds more in two seconds, the oldest go early and
+/// are counted.
+const CAPACITY: usize = 1 << 17;
 
 /// A packet this far from the end of the queue is cheaper to keep apart.
 const NEAR: usize = 256;
@@ -37,6 +38,7 @@ pub(super) struct Reorder {
     queue: VecDeque<Waiting>,
     late: BinaryHeap<Reverse<Waiting>>,
     latest: Option<Timestamp>,
+    hurried: u64,
 }
 
 impl Reorder {
@@ -56,6 +58,11 @@ impl Reorder {
         }
     }
 
+    /// Packets that went before the window was over.
+    pub(super) fn hurried(&self) -> u64 {
+        self.hurried
+    }
+
     /// The next packet that nothing can overtake any more; the rest too once `finished`.
     pub(super) fn pop(&mut self, finished: bool) -> Option<Waiting> {
         let front = self.queue.front();
@@ -66,14 +73,12 @@ impl Reorder {
         };
         let safe = self.latest.is_some_and(|latest| next.time < latest.plus(-WINDOW));
         let full = self.queue.len() + self.late.len() > CAPACITY;
+        let from_queue = front.is_some_and(|front| late.is_none_or(|late| front <= late));
         if !(safe || full || finished) {
             return None;
         }
-        if front.is_some_and(|front| late.is_none_or(|late| front <= late)) {
-            self.queue.pop_front()
-        } else {
-            self.late.pop().map(|Reverse(waiting)| waiting)
-        }
+        self.hurried += u64::from(full && !safe && !finished);
+        if from_queue { self.queue.pop_front() } else { self.late.pop().map(|Reverse(waiting)| waiting) }
     }
 }
 

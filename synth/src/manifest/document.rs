@@ -1,6 +1,9 @@
 //! Cuts a file into objects before anything is parsed, so that one broken document costs nothing but itself.
 
+use std::fmt;
+
 use serde::Deserialize;
+use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 /// The text of one object.
@@ -179,7 +182,7 @@ fn has_anchors(text: &str) -> bool {
 /// The `kind` of a document, where it can be read off without parsing.
 pub fn kind<'a>(document: &Document<'a>) -> Option<&'a str> {
     let indent = match document.form {
-        Form::Json => return None,
+        Form::Json => return json_kind(document.text),
         Form::Yaml => 0,
         Form::YamlItem(indent) => indent + 2,
     };
@@ -193,6 +196,35 @@ pub fn kind<'a>(document: &Document<'a>) -> Option<&'a str> {
         let value = value.split(" #").next().unwrap_or(value).trim().trim_matches(['"', '\'']);
         (!value.is_empty()).then_some(value)
     })
+}
+
+/// Reads a JSON object up to its `kind`, which kubectl prints second, and no further.
+fn json_kind(text: &str) -> Option<&str> {
+    struct UpToKind<'s, 'de>(&'s mut Option<&'de str>);
+
+    impl<'de> Visitor<'de> for UpToKind<'_, 'de> {
+        type Value = ();
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("an object")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<(), A::Error> {
+            while let Some(key) = access.next_key::<&str>()? {
+                if key == "kind" {
+                    *self.0 = Some(access.next_value()?);
+                    break;
+                }
+                access.next_value::<IgnoredAny>()?;
+            }
+            Ok(())
+        }
+    }
+
+    let mut kind = None;
+    // Stopping in the middle of an object is an error to the reader; what it has read so far counts.
+    let _ = serde_json::Deserializer::from_str(text).deserialize_map(UpToKind(&mut kind));
+    kind
 }
 
 #[cfg(test)]
@@ -233,8 +265,9 @@ mod tests {
     #[test]
     fn json_values() {
         let text = "{\"kind\": \"List\",\n \"items\": [\n  {\"kind\": \"Pod\"},\n  {\"kind\": \"Node\"}]}\n{\"kind\": \"Pod\"}";
-        let lines: Vec<_> = cut(text).into_iter().map(|(text, line, _)| (text.contains("Node"), line)).collect();
-        assert_eq!(lines, [(false, 3), (true, 4), (false, 5)]);
+        let found: Vec<_> = cut(text).into_iter().map(|(_, line, kind)| (line, kind)).collect();
+        assert_eq!(found, [(3, Some("Pod")), (4, Some("Node")), (5, Some("Pod"))]);
+        assert_eq!(cut("{\"spec\": {\"kind\": \"x\"}, \"kind\": \"Pod\"}")[0].2, Some("Pod"), "its own kind");
         let (documents, unreadable) = split("{\"kind\": \"Pod\"}\n{\"kind\": oops}");
         assert_eq!((documents.len(), unreadable.len(), unreadable[0].line), (1, 1, 2));
     }
