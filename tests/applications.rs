@@ -18,7 +18,7 @@ fn folders(folder: &Path) -> Vec<PathBuf> {
 #[test]
 fn manifests_of_real_applications() {
     let Some(shared) = shared::folder().map(|folder| folder.join("apps")).filter(|folder| folder.is_dir()) else {
-        return shared::skipped("no applications in the shared folder");
+        return shared::skipped("applications", "no applications in the shared folder");
     };
     let directory = tempfile::tempdir().unwrap();
     fs::write(directory.path().join("empty.pcap"), pcap(ETHERNET, &[])).unwrap();

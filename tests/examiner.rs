@@ -38,7 +38,7 @@ fn ask(program: &Path, directory: &Path, args: &str) -> String {
 fn examine(kind: &str) {
     let program = match examiner() {
         Ok(program) => program,
-        Err(why) => return shared::skipped(why),
+        Err(why) => return shared::skipped("examiner", why),
     };
     let seeds = std::env::var("RINGFENCE_SEEDS").unwrap_or_else(|_| SEEDS.to_string());
     for seed in seeds.split(',') {

@@ -62,8 +62,9 @@ fn snap_length(path: &Path) -> Option<usize> {
 #[test]
 fn the_same_frames_as_libpcap() {
     let mut paths: Vec<PathBuf> = RECORDINGS.iter().flat_map(|recording| files(&recording.folder())).collect();
-    if let Some(shared) = crate::shared::folder() {
-        paths.extend(files(&shared.join("pcaps")));
+    match crate::shared::folder() {
+        Some(shared) => paths.extend(files(&shared.join("pcaps"))),
+        None => crate::shared::skipped("libpcap", "no public captures; only the recordings are compared"),
     }
     let mut compared = 0;
     for path in paths {
