@@ -215,3 +215,54 @@ pub fn seen_from_peers_only(graph: &Graph, inventory: &Inventory) -> Vec<Workloa
     let unseen = |nodes: &BTreeSet<&str>| !nodes.is_empty() && nodes.is_disjoint(&captured);
     seen.into_iter().filter(|(_, nodes)| unseen(nodes)).map(|(workload, _)| workload.clone()).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use capture::{Flow, Names, Opening, Proof, Protocol, Socket, Timestamp};
+
+    use super::*;
+    use crate::inventory::Options;
+    use crate::manifest::Objects;
+    use crate::resolve::resolve;
+
+    fn flow(client: &str, server: &str) -> Flow {
+        let socket = |ip: &str, port| Socket { ip: ip.parse().unwrap(), port };
+        Flow {
+            protocol: Protocol::Tcp,
+            opening: Opening::Seen {
+                client: socket(client, 40000),
+                dialled: socket(server, 80),
+                served: None,
+                proof: Proof::Handshake,
+                identity: 1,
+            },
+            outcome: Outcome::Established,
+            first: Timestamp(1),
+            last: Timestamp(2),
+            latency: None,
+            datagrams: 0,
+            dns: false,
+        }
+    }
+
+    #[test]
+    fn a_node_that_was_not_captured_shows_only_in_what_its_peers_saw() {
+        let mut objects = Objects::default();
+        for (name, ip, node) in [("a", "10.1.0.2", "n1"), ("b", "10.1.0.3", "n1"), ("far", "10.2.0.2", "n2")] {
+            let pod = format!(
+                "{{kind: Pod, metadata: {{name: {name}}}, spec: {{nodeName: {node}}}, status: {{podIP: {ip}}}}}"
+            );
+            objects.load("pods.yaml", &pod);
+        }
+        let inventory = Inventory::build(&objects, &Options::default());
+        let names = |flows: &[Flow]| -> Vec<String> {
+            let graph = resolve(flows, &Names::default(), &inventory).graph;
+            seen_from_peers_only(&graph, &inventory).into_iter().map(|workload| workload.name).collect()
+        };
+        let (inside, across, outside) =
+            (flow("10.1.0.2", "10.1.0.3"), flow("10.2.0.2", "10.1.0.3"), flow("10.2.0.2", "192.0.2.1"));
+        assert_eq!(names(&[across.clone()]), [""; 0], "nothing shows any node to have been captured");
+        assert_eq!(names(&[inside.clone(), across.clone()]), ["far"]);
+        assert_eq!(names(&[inside, across, outside]), [""; 0], "its own way to the outside was seen");
+    }
+}
