@@ -40,7 +40,13 @@ pub struct Unreadable {
 /// The objects of a file: JSON (one or several values, Lists opened) or YAML (documents, block Lists opened).
 pub fn split(text: &str) -> (Vec<Document<'_>>, Vec<Unreadable>) {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    if text.trim_start().starts_with(['{', '[']) { split_json(text) } else { (split_yaml(text), Vec::new()) }
+    if is_json(text) { split_json(text) } else { (split_yaml(text), Vec::new()) }
+}
+
+/// JSON begins with a brace and a quoted key; a flow mapping of YAML may begin with a brace too.
+fn is_json(text: &str) -> bool {
+    let Some(inside) = text.trim_start().strip_prefix('{') else { return text.trim_start().starts_with('[') };
+    inside.trim_start().starts_with(['"', '}']) || inside.trim_start().is_empty()
 }
 
 #[derive(Deserialize)]
@@ -268,6 +274,7 @@ mod tests {
         let found: Vec<_> = cut(text).into_iter().map(|(_, line, kind)| (line, kind)).collect();
         assert_eq!(found, [(3, Some("Pod")), (4, Some("Node")), (5, Some("Pod"))]);
         assert_eq!(cut("{\"spec\": {\"kind\": \"x\"}, \"kind\": \"Pod\"}")[0].2, Some("Pod"), "its own kind");
+        assert_eq!(split("{kind: Pod}").0[0].form, Form::Yaml, "a flow mapping");
         let (documents, unreadable) = split("{\"kind\": \"Pod\"}\n{\"kind\": oops}");
         assert_eq!((documents.len(), unreadable.len(), unreadable[0].line), (1, 1, 2));
     }
