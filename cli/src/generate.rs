@@ -239,6 +239,12 @@ fn report(
     for denied in &proof.denied_before {
         writeln!(err, "warning: seen although policies of the cluster deny it: {denied}")?;
     }
+    for edge in &proof.excluded_but_allowed {
+        writeln!(
+            err,
+            "warning: excluded, but allowed all the same, because no label tells its ends from others: {edge}"
+        )?;
+    }
     for finding in &plan.findings {
         writeln!(err, "warning: {finding}")?;
     }

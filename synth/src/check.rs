@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use capture::{Outcome, Timestamp};
 
 use crate::evaluate::{Evaluator, Matched, Verdict};
-use crate::evidence::Evidence;
+use crate::evidence::{End, Evidence};
 use crate::graph::{Edge, Graph};
 use crate::inventory::Inventory;
 use crate::learn::{Choices, decide, is_translated};
@@ -61,38 +61,84 @@ pub fn check<'a>(graph: &'a Graph, policies: &[Policy], proposed: bool, inventor
         .edges()
         .filter_map(|edge| {
             let (outcome, evidence) = decide(edge, inventory, &Choices::default()).ok()?;
-            let denied = evidence.pairs.iter().find_map(|(client, server)| {
-                let (client, server) = (party(client, inventory), party(server, inventory));
-                let verdict = evaluator.verdict(client, server, edge.key.protocol, edge.key.port);
-                // The server's policies saw another source than this view shows.
-                let ingress = verdict.ingress.allowed() || is_translated(evidence);
-                (!(verdict.egress.allowed() && ingress)).then_some(verdict)
-            });
-            match denied {
-                Some(verdict) => Some(denied_edge(edge, outcome, evidence, &verdict, &evaluator, proposed)),
-                None => uncovered(edge, outcome, evidence, &evaluator, inventory),
+            let denied: Vec<Denied> = evidence
+                .pairs
+                .iter()
+                .filter_map(|((client, server), opened)| {
+                    let (from, to) = (party(client, inventory), party(server, inventory));
+                    let verdict = evaluator.verdict(from, to, edge.key.protocol, edge.key.port);
+                    // The server's policies saw another source than this view shows.
+                    let ingress = verdict.ingress.allowed() || is_translated(evidence);
+                    let pair = (*client, *server);
+                    (!(verdict.egress.allowed() && ingress)).then_some(Denied { pair, opened: *opened, verdict })
+                })
+                .collect();
+            if denied.is_empty() {
+                return uncovered(edge, outcome, evidence, &evaluator, inventory);
             }
+            Some(denied_edge(edge, outcome, evidence, &denied, &evaluator, proposed))
         })
         .collect();
     findings.sort_by(|a, b| (a.kind, &a.edge.key).cmp(&(b.kind, &b.edge.key)));
     findings
 }
 
+/// A pair of ends that the policies deny.
+struct Denied {
+    pair: (End, End),
+    /// When it was last seen opening a connection.
+    opened: Timestamp,
+    verdict: Verdict,
+}
+
 fn denied_edge<'a>(
     edge: &'a Edge,
     outcome: Outcome,
     evidence: &'a Evidence,
-    verdict: &Verdict,
+    denied: &[Denied],
     evaluator: &Evaluator<'_>,
     proposed: bool,
 ) -> Finding<'a> {
     let policies = evaluator.policies();
     let mut denying: BTreeSet<usize> = BTreeSet::new();
-    let mut why = Vec::new();
-    for direction in Direction::ALL.into_iter().filter(|direction| !verdict.side(*direction).allowed()) {
-        let side = verdict.side(direction);
-        denying.extend(&side.isolating);
-        why.push(match side.near.first() {
+    let mut kind = Kind::WouldDeny;
+    let mut before = false;
+    for Denied { pair, opened, verdict } in denied {
+        let sides = Direction::ALL.into_iter().map(|direction| verdict.side(direction)).filter(|side| !side.allowed());
+        let isolating: BTreeSet<usize> = sides.flat_map(|side| side.isolating.iter().copied()).collect();
+        // A policy speaks from its creation on, one without a time always; the oldest in the way is the first that did.
+        let came = isolating.iter().map(|policy| policies[*policy].created.unwrap_or(Timestamp::MIN)).min();
+        let came = came.unwrap_or(Timestamp::MIN);
+        denying.extend(isolating);
+        let failed_since = edge.outcomes.iter().any(|(outcome, failed)| {
+            matches!(outcome, Outcome::Refused | Outcome::Unanswered)
+                && failed.pairs.get(pair).is_some_and(|opened| *opened >= came)
+        });
+        before |= *opened < came;
+        let this = match (proposed, *opened >= came) {
+            (true, _) => Kind::WouldDeny,
+            (false, true) => Kind::NotEnforced,
+            (false, false) if failed_since => Kind::Broken,
+            (false, false) => Kind::WouldDeny,
+        };
+        // What happens already is worse than what would.
+        if this != Kind::WouldDeny && kind != Kind::NotEnforced {
+            kind = this;
+        }
+    }
+    let what = match kind {
+        Kind::NotEnforced => {
+            "seen working although denied: the network plugin does not enforce these policies, or not yet"
+        }
+        Kind::Broken => "worked until these policies came, and only failed since",
+        _ if !proposed && before => "worked before these policies came, and is denied now",
+        _ => "would be denied",
+    };
+    let verdict = &denied[0].verdict;
+    let why: Vec<String> = Direction::ALL
+        .into_iter()
+        .filter(|direction| !verdict.side(*direction).allowed())
+        .map(|direction| match verdict.side(direction).near.first() {
             Some(near) => {
                 let field = match near.matched {
                     Matched::Peer(_) => "the peer fits, the port does not",
@@ -101,29 +147,8 @@ fn denied_edge<'a>(
                 format!("{direction}: nearest is rule {} of {}, where {field}", near.rule, policies[near.policy].id())
             }
             None => format!("{direction}: no rule comes near"),
-        });
-    }
-    // A policy speaks from its creation on, one without a time always; the oldest in the way is the first that did.
-    let came = denying
-        .iter()
-        .map(|policy| policies[*policy].created.unwrap_or(Timestamp::MIN))
-        .min()
-        .unwrap_or(Timestamp::MIN);
-    let failed_since = edge.outcomes.iter().find(|(outcome, failed)| {
-        matches!(outcome, Outcome::Refused | Outcome::Unanswered) && failed.opened_last >= came
-    });
-    let (kind, what) = if proposed {
-        (Kind::WouldDeny, "would be denied")
-    } else if evidence.opened_last >= came {
-        (
-            Kind::NotEnforced,
-            "seen working although denied: the network plugin does not enforce these policies, or not yet",
-        )
-    } else if failed_since.is_some() {
-        (Kind::Broken, "worked until these policies came, and only failed since")
-    } else {
-        (Kind::WouldDeny, "worked before these policies came, and is denied now")
-    };
+        })
+        .collect();
     Finding {
         kind,
         edge,

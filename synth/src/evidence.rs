@@ -62,12 +62,10 @@ pub struct Evidence {
     pub first: Timestamp,
     /// Last packet of the last connection.
     pub last: Timestamp,
-    /// First packet of the connection that was opened last.
-    pub opened_last: Timestamp,
     /// The best certainty of the direction.
     pub certainty: Certainty,
-    /// The pairs of ends that talked.
-    pub pairs: BTreeSet<(End, End)>,
+    /// The pairs of ends that talked, and when one was last seen opening a connection; `MIN` where none was.
+    pub pairs: BTreeMap<(End, End), Timestamp>,
     /// Services that were dialled, `namespace/name:port`, with the number of connections.
     pub services: BTreeMap<String, u64>,
     /// Names by which clients knew the server.
@@ -88,9 +86,8 @@ impl Evidence {
             datagrams: 0,
             first: Timestamp::MAX,
             last: Timestamp::MIN,
-            opened_last: Timestamp::MIN,
             certainty: Certainty::Declared,
-            pairs: BTreeSet::new(),
+            pairs: BTreeMap::new(),
             services: BTreeMap::new(),
             names: BTreeSet::new(),
             ambiguous: false,
@@ -101,22 +98,22 @@ impl Evidence {
 
     /// The client's pods.
     pub fn client_pods(&self) -> BTreeSet<PodId> {
-        self.pairs.iter().filter_map(|(client, _)| client.pod).collect()
+        self.pairs.keys().filter_map(|(client, _)| client.pod).collect()
     }
 
     /// The server's pods.
     pub fn server_pods(&self) -> BTreeSet<PodId> {
-        self.pairs.iter().filter_map(|(_, server)| server.pod).collect()
+        self.pairs.keys().filter_map(|(_, server)| server.pod).collect()
     }
 
     /// The client's addresses.
     pub fn client_addresses(&self) -> BTreeSet<IpAddr> {
-        self.pairs.iter().map(|(client, _)| client.ip).collect()
+        self.pairs.keys().map(|(client, _)| client.ip).collect()
     }
 
     /// The server's addresses.
     pub fn server_addresses(&self) -> BTreeSet<IpAddr> {
-        self.pairs.iter().map(|(_, server)| server.ip).collect()
+        self.pairs.keys().map(|(_, server)| server.ip).collect()
     }
 
     /// The Service that was dialled most often, the first by name among equals.

@@ -190,7 +190,7 @@ pub fn seen_from_peers_only(graph: &Graph, inventory: &Inventory) -> Vec<Workloa
     let mut seen: BTreeMap<&Workload, BTreeSet<&str>> = BTreeMap::new();
     for (edge, evidence) in graph.edges().flat_map(|edge| edge.outcomes.values().map(move |evidence| (edge, evidence)))
     {
-        for (client, server) in &evidence.pairs {
+        for (client, server) in evidence.pairs.keys() {
             let (from, to) = (client.pod.and_then(node), server.pod.and_then(node));
             for pod in [client.pod, server.pod].into_iter().flatten() {
                 seen.entry(&inventory.pod(pod).workload).or_default().extend(node(pod));

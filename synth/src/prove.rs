@@ -8,7 +8,7 @@ use crate::evaluate::{Evaluator, Party, Side};
 use crate::evidence::{End, Evidence};
 use crate::graph::{Edge, Graph};
 use crate::inventory::Inventory;
-use crate::learn::{Choices, decide, is_translated};
+use crate::learn::{Choices, Reason, decide, is_translated};
 use crate::manifest::Objects;
 use crate::policy::{Direction, Policy};
 use crate::render::render;
@@ -28,6 +28,8 @@ pub struct Proof {
     pub denied: Vec<String>,
     /// Edges that policies of the cluster deny already and that the set does not decide.
     pub denied_before: Vec<String>,
+    /// Edges that were excluded and that the set allows all the same, because labels tell nobody apart.
+    pub excluded_but_allowed: Vec<String>,
     /// How tight the set is; `None` where the cluster is too large to say.
     pub tightness: Option<Tightness>,
 }
@@ -72,6 +74,22 @@ pub fn prove(plan: &Plan, graph: &Graph, inventory: &Inventory, choices: &Choice
         proof.replayed += 1;
         replay(edge, evidence, &evaluator, count, inventory, &mut proof);
         observed.extend(workloads(edge));
+    }
+    for edge in graph.edges().filter(|edge| decide(edge, inventory, choices).err() == Some(Reason::Excluded)) {
+        let allowed = edge.used().is_some_and(|(_, evidence)| {
+            evidence.pairs.keys().any(|(client, server)| {
+                let ends = [(client, Direction::Egress), (server, Direction::Ingress)];
+                let isolated = ends.into_iter().any(|(end, direction)| {
+                    let pod = end.pod.map(|pod| inventory.pod(pod));
+                    pod.is_some_and(|pod| evaluator.isolating(pod, direction).any(|(policy, _)| policy < count))
+                });
+                let (from, to) = (party(client, inventory), party(server, inventory));
+                isolated && evaluator.allowed(from, to, edge.key.protocol, edge.key.port)
+            })
+        });
+        if allowed {
+            proof.excluded_but_allowed.push(edge.key.to_string());
+        }
     }
     proof.tightness = tightness(&evaluator, &observed, inventory);
     proof
@@ -133,7 +151,7 @@ fn replay(
     inventory: &Inventory,
     proof: &mut Proof,
 ) {
-    for (client, server) in &evidence.pairs {
+    for (client, server) in evidence.pairs.keys() {
         let (from, to) = (party(client, inventory), party(server, inventory));
         if evaluator.allowed(from, to, edge.key.protocol, edge.key.port) {
             continue;

@@ -37,6 +37,13 @@ struct Conversation {
     translated: bool,
 }
 
+impl Conversation {
+    /// When it was opened; `None` where nobody was seen opening it.
+    fn opened(&self) -> Option<Timestamp> {
+        (self.identity.is_some() || self.certainty == Certainty::FirstPacket).then_some(self.first)
+    }
+}
+
 /// Counts of what could not be said with certainty.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Doubts {
@@ -149,7 +156,9 @@ impl Places {
                 .or_default()
                 .entry(conversation.outcome)
                 .or_insert_with(|| Box::new(Evidence::none()));
-            evidence.pairs.insert((client, server.end));
+            let opened = conversation.opened().unwrap_or(Timestamp::MIN);
+            let last = evidence.pairs.entry((client, server.end)).or_insert(Timestamp::MIN);
+            *last = opened.max(*last);
             // Several backends of one workload are one edge, and the connection counts once there.
             if !first_of_key {
                 continue;
@@ -226,7 +235,7 @@ fn own_node(client: &Endpoint, evidence: &Evidence, inventory: &Inventory) -> bo
     }
     evidence
         .pairs
-        .iter()
+        .keys()
         .all(|(_, server)| server.pod.is_some_and(|pod| inventory.pod(pod).node.as_deref() == Some(name)))
 }
 
@@ -301,7 +310,6 @@ impl Evidence {
         self.datagrams += u64::from(conversation.datagrams);
         self.first = self.first.min(conversation.first);
         self.last = self.last.max(conversation.last);
-        self.opened_last = self.opened_last.max(conversation.first);
         self.certainty = self.certainty.min(conversation.certainty);
         self.ambiguous |= ambiguous;
         self.translated += u64::from(conversation.translated);

@@ -13,7 +13,7 @@ use super::{Event, HIGH, LOW, Pair};
 use crate::flow::{Flow, Opening, Outcome, Proof, Side, Socket, Speech};
 use crate::packet::{Chunk, flag};
 use crate::protocol::Protocol;
-use crate::time::Timestamp;
+use crate::time::{SECOND, Timestamp};
 
 /// Clock samples kept for the measurement of skew.
 const MAX_CLOCK_SAMPLES: usize = 100_000;
@@ -76,6 +76,25 @@ impl Episode {
     fn touch(&mut self, time: Timestamp) {
         self.first = self.first.min(time);
         self.last = self.last.max(time);
+    }
+
+    fn join(&mut self, other: &Episode) {
+        self.touch(other.first);
+        self.touch(other.last);
+        let earlier = |own: Option<Timestamp>, other: Option<Timestamp>| own.into_iter().chain(other).min();
+        self.opened = earlier(self.opened, other.opened);
+        if self.answered.is_none() {
+            self.server_identity = other.server_identity;
+        }
+        self.answered = earlier(self.answered, other.answered);
+        for side in [LOW, HIGH] {
+            self.spoke[side] = self.spoke[side].saturating_add(other.spoke[side]);
+            self.speech[side].request |= other.speech[side].request;
+            self.speech[side].response |= other.speech[side].response;
+        }
+        self.payload |= other.payload;
+        self.refused |= other.refused;
+        self.probing |= other.probing;
     }
 
     fn outcome(&self) -> Outcome {
@@ -271,7 +290,7 @@ impl Connections {
         // Answered episodes by client and the numbers of both sides: views of one connection.
         let mut answered: HashMap<(Key, u32), Vec<(Socket, Episode)>> = HashMap::new();
         for (pair, episodes) in self.pairs {
-            for episode in episodes {
+            for episode in settle(episodes) {
                 match episode.client {
                     None if episode.spoke == [0; 2] && !episode.refused => remnants += 1,
                     None => flows.push(unseen(&pair, &episode)),
@@ -292,6 +311,43 @@ impl Connections {
         }
         (flows, skew(self.clocks), remnants)
     }
+}
+
+/// Copies of one opening that came late, from a file whose clock is behind, are this close in nanoseconds: a client
+/// repeats its SYN for about two minutes.
+const COPIES: i64 = 130 * SECOND;
+
+/// The episodes of a pair once all packets are there: copies of one are one, and segments far behind an opening whose
+/// answer was not captured are its own where there is no other.
+fn settle(mut episodes: Vec<Episode>) -> Vec<Episode> {
+    if episodes.len() < 2 {
+        return episodes;
+    }
+    episodes.sort_by_key(|episode| (episode.client, episode.first));
+    let mut settled: Vec<Episode> = Vec::with_capacity(episodes.len());
+    for episode in episodes {
+        match settled.last_mut() {
+            Some(last)
+                if last.client.is_some()
+                    && last.client == episode.client
+                    && episode.first <= last.last.plus(COPIES) =>
+            {
+                last.join(&episode);
+            }
+            _ => settled.push(episode),
+        }
+    }
+    if let [unseen, opened] = &settled[..]
+        && unseen.client.is_none()
+        && opened.outcome() == Outcome::Unanswered
+        && opened.first <= unseen.first
+        && unseen.outcome() == Outcome::Established
+    {
+        let mut opened = opened.clone();
+        opened.join(unseen);
+        return vec![opened];
+    }
+    settled
 }
 
 #[derive(Debug, Clone, Copy)]

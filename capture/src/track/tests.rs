@@ -150,6 +150,11 @@ fn outcomes_of_tcp() {
             vec![(Established, None)],
         ),
         ("the middle of one, one side, with data", vec![(0, data(C, S, 5000))], vec![(Established, None)]),
+        (
+            "the answer and much more was lost",
+            vec![syn.clone(), (900_000, data(C, S, 200_000))],
+            vec![(Established, Some(HalfHandshake))],
+        ),
         ("a lone ACK is a probe", vec![(0, tcp(C, S, ACK, 5000, 6000))], vec![(Unanswered, None)]),
         (
             "a lone ACK and a reset",
@@ -202,6 +207,15 @@ fn one_number_for_many_targets_is_a_scan() {
         ("10.0.0.3:8080", Outcome::Established),
     ];
     assert_eq!(found, expected.map(|(server, outcome)| (socket(server), outcome)));
+}
+
+#[test]
+fn copies_of_attempts_count_once_however_late_they_come() {
+    // Two files of one busy tuple, whose clocks are three seconds apart.
+    let attempts = (0..300).map(|attempt| (attempt * 20_000, tcp(C, S, SYN, attempt as u32 * 1000, 0)));
+    let mut events: Vec<_> = attempts.clone().chain(attempts.map(|(time, event)| (time + 3_000_000, event))).collect();
+    events.sort_by_key(|(time, _)| *time);
+    assert_eq!(track(&events).flows.len(), 300);
 }
 
 #[test]

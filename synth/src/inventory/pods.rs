@@ -227,22 +227,28 @@ fn age(pod: &Stored<object::Pod>) -> u64 {
     version(pod.object.metadata.resource_version.as_deref())
 }
 
-/// Which of several dumps of one cluster is the newest: dumps share objects, and the later one has the higher resource
-/// version. Files without an object in common are parts of one dump and say nothing about each other.
+/// Which of several dumps of one cluster is the newest: dumps share objects of namespaces, and the later one has the
+/// higher resource version. Files that share none, or only Namespaces and Nodes, are parts of one dump and say nothing
+/// about each other; and a file speaks only about namespaces of which it holds pods.
 struct Dumps {
     age: HashMap<Arc<str>, u64>,
     overlap: BTreeSet<(Arc<str>, Arc<str>)>,
+    /// Files and the namespaces of which they hold pods.
+    holds: BTreeSet<(Arc<str>, String)>,
 }
 
 impl Dumps {
     fn new(objects: &Objects) -> Dumps {
-        let mut dumps = Dumps { age: HashMap::new(), overlap: BTreeSet::new() };
+        let mut dumps = Dumps { age: HashMap::new(), overlap: BTreeSet::new(), holds: BTreeSet::new() };
+        let mut shared: BTreeMap<(Arc<str>, Arc<str>), usize> = BTreeMap::new();
         let mut with_uid: HashMap<&str, BTreeSet<&Arc<str>>> = HashMap::new();
         let pods = objects.pods.iter().map(|stored| (&stored.object.metadata, &stored.origin));
+        for (metadata, origin) in pods.clone() {
+            dumps.holds.insert((origin.file.clone(), namespace_of(metadata)));
+        }
         let services = objects.services.iter().map(|stored| (&stored.object.metadata, &stored.origin));
-        let namespaces = objects.namespaces.iter().map(|stored| (&stored.object.metadata, &stored.origin));
         let controllers = objects.controllers.iter().map(|stored| (&stored.object.object.metadata, &stored.origin));
-        for (metadata, origin) in pods.chain(services).chain(namespaces).chain(controllers) {
+        for (metadata, origin) in pods.chain(services).chain(controllers) {
             let age = dumps.age.entry(origin.file.clone()).or_default();
             *age = (*age).max(version(metadata.resource_version.as_deref()));
             if let Some(uid) = &metadata.uid {
@@ -252,10 +258,12 @@ impl Dumps {
         for files in with_uid.values().filter(|files| files.len() > 1) {
             for here in files {
                 for there in files.iter().filter(|there| *there != here) {
-                    dumps.overlap.insert(((*here).clone(), (*there).clone()));
+                    *shared.entry(((*here).clone(), (*there).clone())).or_default() += 1;
                 }
             }
         }
+        // A file with a newer version of one object is no dump of its own.
+        dumps.overlap.extend(shared.into_iter().filter(|(_, count)| *count > 1).map(|(files, _)| files));
         dumps
     }
 
@@ -263,7 +271,9 @@ impl Dumps {
     fn lost(&self, sighting: &Sighting<'_>) -> bool {
         let latest = sighting.files.iter().map(|file| self.age[file]).max().unwrap_or_default();
         let later = |file: &Arc<str>| self.age[file] > latest;
-        self.overlap.iter().any(|(here, there)| sighting.files.contains(here) && later(there))
+        let namespace = namespace_of(&sighting.newest.object.metadata);
+        let speaks = |file: &Arc<str>| later(file) && self.holds.contains(&(file.clone(), namespace.clone()));
+        self.overlap.iter().any(|(here, there)| sighting.files.contains(here) && speaks(there))
     }
 }
 

@@ -1,5 +1,6 @@
 //! Views of one conversation before and after address translation.
 
+use std::cmp::Ordering;
 use std::collections::HashMap;
 
 use capture::time::SECOND;
@@ -47,7 +48,10 @@ pub(super) fn views(conversations: &mut Vec<Conversation>, inventory: &Inventory
                     && dialling.may_be(other)
                     && backends.iter().any(|backend| backend.socket() == other.dialled)
             })
-            .min_by_key(|candidate| (apart(&conversations[*candidate]), conversations[*candidate].dialled));
+            .min_by_key(|candidate| {
+                let other = &conversations[*candidate];
+                (rank(other.outcome), apart(other), other.dialled)
+            });
         if let Some(other) = nearest {
             absorbed[other] = true;
             let view = conversations[other].clone();
@@ -74,19 +78,24 @@ impl Conversation {
         self.first = self.first.min(view.first);
         self.last = self.last.max(view.last);
         self.datagrams = self.datagrams.max(view.datagrams);
-        self.certainty = self.certainty.min(view.certainty);
         self.latency = self.latency.or(view.latency);
         self.identity = self.identity.or(view.identity);
         self.dns |= view.dns;
-        // What either view shows to have worked did, and a refusal says more than silence.
-        let rank = |outcome: Outcome| match outcome {
-            Outcome::Established | Outcome::Answered => 0,
-            Outcome::Refused => 1,
-            Outcome::OneWay | Outcome::Unanswered | Outcome::Unknown => 2,
-        };
-        if rank(view.outcome) < rank(self.outcome) {
-            self.outcome = view.outcome;
+        // What either view shows to have worked did, and is as certain as that view.
+        match rank(self.outcome).cmp(&rank(view.outcome)) {
+            Ordering::Less => {}
+            Ordering::Equal => self.certainty = self.certainty.min(view.certainty),
+            Ordering::Greater => (self.outcome, self.certainty) = (view.outcome, view.certainty),
         }
+    }
+}
+
+/// Lower says more: what worked did, and a refusal says more than silence.
+fn rank(outcome: Outcome) -> u8 {
+    match outcome {
+        Outcome::Established | Outcome::Answered => 0,
+        Outcome::Refused => 1,
+        Outcome::OneWay | Outcome::Unanswered | Outcome::Unknown => 2,
     }
 }
 

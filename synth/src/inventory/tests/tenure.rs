@@ -24,15 +24,16 @@ fn built(files: &[Vec<String>]) -> Inventory {
     Inventory::build(&read(&files), &Options::default())
 }
 
-/// Dumps of one cluster, the first the oldest: they share a namespace.
+/// Dumps of one cluster, the first the oldest: they share objects of a namespace.
 fn dumps(files: &[Vec<String>]) -> Inventory {
     let files: Vec<Vec<String>> = files
         .iter()
         .enumerate()
         .map(|(age, objects)| {
-            let shared =
-                format!("{{kind: Namespace, metadata: {{name: default, uid: d, resourceVersion: '{}'}}}}", age + 1);
-            objects.iter().cloned().chain([shared]).collect()
+            let shared = |kind: &str| {
+                format!("{{kind: {kind}, metadata: {{name: s, uid: {kind}, resourceVersion: '{}'}}}}", age + 1)
+            };
+            objects.iter().cloned().chain([shared("Service"), shared("Deployment")]).collect()
         })
         .collect();
     built(&files)
