@@ -103,11 +103,6 @@ pub enum Holder<'a> {
 }
 
 impl Inventory {
-    /// Whether there is no cluster input at all.
-    pub fn is_empty(&self) -> bool {
-        self.pods.is_empty() && self.nodes.is_empty() && self.services.is_empty() && self.workloads.is_empty()
-    }
-
     /// The pod of an index.
     pub fn pod(&self, id: PodId) -> &Pod {
         &self.pods[id.0 as usize]
@@ -160,7 +155,7 @@ impl Inventory {
     }
 
     /// Whether pods have their addresses in a range that holds `ip`.
-    pub fn in_pod_range(&self, ip: IpAddr) -> bool {
+    fn in_pod_range(&self, ip: IpAddr) -> bool {
         self.pod_ranges.iter().any(|range| range.contains(&ip))
     }
 

@@ -67,32 +67,36 @@ pub fn prove(plan: &Plan, graph: &Graph, inventory: &Inventory, choices: &Choice
     let count = generated.len();
     let all: Vec<Policy> = generated.into_iter().chain(existing).collect();
     let evaluator = Evaluator::new(&all, &inventory.namespaces);
-    let deciding =
-        graph.edges().filter_map(|edge| decide(edge, inventory, choices).ok().map(|(_, evidence)| (edge, evidence)));
     let mut observed: BTreeSet<(&Workload, &Workload)> = BTreeSet::new();
-    for (edge, evidence) in deciding {
-        proof.replayed += 1;
-        replay(edge, evidence, &evaluator, count, inventory, &mut proof);
-        observed.extend(workloads(edge));
-    }
-    for edge in graph.edges().filter(|edge| decide(edge, inventory, choices).err() == Some(Reason::Excluded)) {
-        let allowed = edge.used().is_some_and(|(_, evidence)| {
-            evidence.pairs.keys().any(|(client, server)| {
-                let ends = [(client, Direction::Egress), (server, Direction::Ingress)];
-                let isolated = ends.into_iter().any(|(end, direction)| {
-                    let pod = end.pod.map(|pod| inventory.pod(pod));
-                    pod.is_some_and(|pod| evaluator.isolating(pod, direction).any(|(policy, _)| policy < count))
-                });
-                let (from, to) = (party(client, inventory), party(server, inventory));
-                isolated && evaluator.allowed(from, to, edge.key.protocol, edge.key.port)
-            })
-        });
-        if allowed {
-            proof.excluded_but_allowed.push(edge.key.to_string());
+    for edge in graph.edges() {
+        match decide(edge, inventory, choices) {
+            Ok((_, evidence)) => {
+                proof.replayed += 1;
+                replay(edge, evidence, &evaluator, count, inventory, &mut proof);
+                observed.extend(workloads(edge));
+            }
+            Err(Reason::Excluded) if is_granted(edge, &evaluator, count, inventory) => {
+                proof.excluded_but_allowed.push(edge.key.to_string());
+            }
+            Err(_) => {}
         }
     }
     proof.tightness = tightness(&evaluator, &observed, inventory);
     proof
+}
+
+/// Whether generated policies speak about an edge and let it through.
+fn is_granted(edge: &Edge, evaluator: &Evaluator<'_>, generated: usize, inventory: &Inventory) -> bool {
+    let Some((_, evidence)) = edge.used() else { return false };
+    let isolates = |end: &End, direction| {
+        let pod = end.pod.map(|pod| inventory.pod(pod));
+        pod.is_some_and(|pod| evaluator.isolating(pod, direction).any(|(policy, _)| policy < generated))
+    };
+    evidence.pairs.keys().any(|(client, server)| {
+        let (from, to) = (party(client, inventory), party(server, inventory));
+        (isolates(client, Direction::Egress) || isolates(server, Direction::Ingress))
+            && evaluator.allowed(from, to, edge.key.protocol, edge.key.port)
+    })
 }
 
 fn workloads(edge: &Edge) -> Option<(&Workload, &Workload)> {

@@ -12,7 +12,7 @@ use capture::Outcome;
 
 use crate::declare::{Declared, Side};
 use crate::endpoint::{Endpoint, Workload};
-use crate::evidence::{Certainty, Evidence};
+use crate::evidence::Evidence;
 use crate::graph::{Class, Edge, Graph, Key};
 use crate::inventory::Inventory;
 use crate::label::{Labels, Selector};
@@ -78,8 +78,6 @@ pub struct Plan {
     pub merged: Vec<Vec<Workload>>,
     /// Other things the user should look at.
     pub findings: Vec<String>,
-    /// Included edges, as edges of their own.
-    pub declared: Vec<Edge>,
 }
 
 /// Makes the policies.
@@ -99,10 +97,9 @@ pub fn synthesize(resolved: &Resolved, inventory: &Inventory, options: &Options)
             Err(_) => {}
         }
     }
-    for edge in &declared {
+    for (edge, reason) in &declared {
         if let Some((outcome, evidence)) = edge.used() {
-            let reason = evidence.names.first().cloned();
-            grants.edge(edge, outcome, evidence, reason);
+            grants.edge(edge, outcome, evidence, Some(reason.clone()));
         }
     }
     for ranged in options.include.iter().filter(|declared| is_range(&declared.server) || is_range(&declared.client)) {
@@ -113,9 +110,6 @@ pub fn synthesize(resolved: &Resolved, inventory: &Inventory, options: &Options)
     let mut taken = Names::new(inventory);
     let names = names(&mut taken, inventory, &groups);
     for (index, group) in groups.iter().enumerate() {
-        if !group.workloads.iter().any(|workload| inventory.workloads.contains_key(workload)) {
-            continue;
-        }
         if !grants.has(index) {
             plan.silent.extend(group.workloads.iter().cloned());
             continue;
@@ -124,7 +118,7 @@ pub fn synthesize(resolved: &Resolved, inventory: &Inventory, options: &Options)
             plan.unwatched.extend(group.workloads.iter().cloned());
             continue;
         }
-        let mut planned = one(index, &mut grants, &groups, inventory, &names[index], &mut plan);
+        let mut planned = one(index, &grants, &groups, inventory, &names[index], &mut plan);
         for edge in &exclusions {
             let own =
                 |endpoint: &Endpoint| endpoint.workload().is_some_and(|workload| group.workloads.contains(workload));
@@ -136,8 +130,6 @@ pub fn synthesize(resolved: &Resolved, inventory: &Inventory, options: &Options)
         }
         plan.policies.push(planned);
     }
-    drop(grants);
-    plan.declared = declared;
     if options.default_deny {
         let namespaces: BTreeSet<String> =
             plan.policies.iter().map(|planned| planned.policy.namespace.clone()).collect();
@@ -158,7 +150,7 @@ pub fn synthesize(resolved: &Resolved, inventory: &Inventory, options: &Options)
 /// The policy of one group.
 fn one(
     index: usize,
-    grants: &mut Grants<'_>,
+    grants: &Grants<'_>,
     groups: &Groups,
     inventory: &Inventory,
     name: &str,
@@ -169,7 +161,11 @@ fn one(
     let pods: usize = group.workloads.iter().map(|workload| inventory.workloads[workload].pods.len()).sum();
     let mut header = Vec::new();
     if group.workloads.len() == 1 {
-        header.push(format!("{first}, {pods} {}", if pods == 1 { "pod" } else { "pods" }));
+        header.push(match pods {
+            _ if inventory.workloads[first].from_template => format!("{first}, no pods yet, by its template"),
+            1 => format!("{first}, 1 pod"),
+            _ => format!("{first}, {pods} pods"),
+        });
     } else {
         let others: Vec<String> = group.workloads.iter().map(ToString::to_string).collect();
         header.push(format!(
@@ -178,19 +174,18 @@ fn one(
         ));
         plan.merged.push(group.workloads.clone());
     }
-    let mut sides = Direction::ALL.map(|direction| {
+    let mut side = |direction: Direction| -> (Vec<Rule>, Vec<Notes>) {
         let written = grants.rules(index, direction, &mut plan.findings);
         if written.is_empty() {
             plan.one_directed.extend(group.workloads.iter().map(|workload| (workload.clone(), direction)));
         }
-        let (rules, notes): (Vec<Rule>, Vec<Notes>) = written.into_iter().unzip();
-        Some((rules, notes))
-    });
+        written.into_iter().unzip()
+    };
+    let (ingress, ingress_notes) = side(Direction::Ingress);
+    let (egress, egress_notes) = side(Direction::Egress);
     if !grants.asks_dns(index) {
         plan.without_dns.extend(group.workloads.iter().cloned());
     }
-    let (ingress, ingress_notes) = sides[0].take().unwrap_or_default();
-    let (egress, egress_notes) = sides[1].take().unwrap_or_default();
     Planned {
         policy: Policy {
             namespace: group.namespace.clone(),
@@ -304,7 +299,7 @@ fn is_range(side: &Side) -> bool {
 }
 
 /// Included edges between workloads and nodes as edges of the graph; ranges are granted as they are written.
-fn included(include: &[Declared], inventory: &Inventory, findings: &mut Vec<String>) -> Vec<Edge> {
+fn included(include: &[Declared], inventory: &Inventory, findings: &mut Vec<String>) -> Vec<(Edge, String)> {
     let mut edges = Vec::new();
     for declared in include {
         let (Some(port), Some(protocol)) = (declared.port, declared.protocol) else {
@@ -329,30 +324,22 @@ fn included(include: &[Declared], inventory: &Inventory, findings: &mut Vec<Stri
         }
         for client in &clients {
             for server in &servers {
-                edges.push(declared_edge(client, server, protocol, port, &declared.reason, Class::App));
+                let edge = declared_edge(client, server, protocol, port, Class::App);
+                edges.push((edge, declared.reason.clone()));
             }
         }
     }
     edges
 }
 
-fn declared_edge(
-    client: &Endpoint,
-    server: &Endpoint,
-    protocol: capture::Protocol,
-    port: u16,
-    reason: &str,
-    class: Class,
-) -> Edge {
-    let mut evidence = Evidence::none();
-    evidence.names.insert(reason.to_string());
-    debug_assert_eq!(evidence.certainty, Certainty::Declared);
+fn declared_edge(client: &Endpoint, server: &Endpoint, protocol: capture::Protocol, port: u16, class: Class) -> Edge {
+    let evidence = Evidence::none();
     let key = Key { client: client.clone(), server: server.clone(), protocol, port };
     Edge { key, class, outcomes: BTreeMap::from([(Outcome::Established, Box::new(evidence))]) }
 }
 
 /// DNS for the workloads that were not seen asking: from the resolvers that the others ask.
-fn dns_for_all(graph: &Graph, inventory: &Inventory, choices: &Choices) -> Vec<Edge> {
+fn dns_for_all(graph: &Graph, inventory: &Inventory, choices: &Choices) -> Vec<(Edge, String)> {
     let deciding: Vec<&Edge> = graph.edges().filter(|edge| decide(edge, inventory, choices).is_ok()).collect();
     let resolvers: BTreeSet<(&Endpoint, u16)> = deciding
         .iter()
@@ -366,7 +353,8 @@ fn dns_for_all(graph: &Graph, inventory: &Inventory, choices: &Choices) -> Vec<E
     for client in talking.into_iter().filter(|endpoint| endpoint.workload().is_some() && !asking.contains(endpoint)) {
         for (server, port) in resolvers.iter().filter(|(server, _)| *server != client) {
             let reason = "not seen asking; added by --dns-for-all";
-            edges.push(declared_edge(client, server, capture::Protocol::Udp, *port, reason, Class::Dns));
+            let edge = declared_edge(client, server, capture::Protocol::Udp, *port, Class::Dns);
+            edges.push((edge, reason.to_string()));
         }
     }
     edges

@@ -200,12 +200,7 @@ impl<'a> Grants<'a> {
     }
 
     /// The rules of a group in one direction, sorted by their ports.
-    pub(super) fn rules(
-        &mut self,
-        group: usize,
-        direction: Direction,
-        findings: &mut Vec<String>,
-    ) -> Vec<(Rule, Notes)> {
+    pub(super) fn rules(&self, group: usize, direction: Direction, findings: &mut Vec<String>) -> Vec<(Rule, Notes)> {
         let mut granted = self.by_group.get(&(group, direction)).cloned().unwrap_or_default();
         self.place_nodes(group, direction, &mut granted);
         if direction == Direction::Ingress {
