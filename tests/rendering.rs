@@ -102,7 +102,7 @@ fn port() -> impl Strategy<Value = PolicyPort> {
 fn rules() -> impl Strategy<Value = Vec<Rule>> {
     let peers = prop_oneof![Just(Peers::Everyone), vec(peer(), 1..3).prop_map(Peers::Any)];
     let ports = prop_oneof![Just(Ports::All), vec(port(), 1..4).prop_map(Ports::Any)];
-    vec((peers, ports).prop_map(|(peers, ports)| Rule { peers, ports, line: 0 }), 0..3)
+    vec((peers, ports).prop_map(|(peers, ports)| Rule { peers, ports, lines: Default::default() }), 0..3)
 }
 
 /// At least one direction is isolated: the API cannot express a policy without any.
@@ -135,8 +135,10 @@ fn planned() -> impl Strategy<Value = Planned> {
                     version: 0,
                     origin: Origin::default(),
                     subject,
+                    subject_line: 0,
                     ingress,
                     egress,
+                    ignored: Vec::new(),
                 },
             }
         },
@@ -153,11 +155,7 @@ proptest! {
         objects.load("rendered.yaml", &text);
         prop_assert!(objects.problems.is_empty(), "{:?}\n{text}", objects.problems);
         prop_assert_eq!(objects.policies.len(), 1);
-        let mut read = objects.policies.remove(0);
-        read.origin = Origin::default();
-        for rule in read.ingress.iter_mut().chain(&mut read.egress).flatten() {
-            rule.line = 0;
-        }
+        let read = objects.policies.remove(0).without_places();
         prop_assert_eq!(read, planned.policy, "{}", text);
     }
 }

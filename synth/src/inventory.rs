@@ -12,10 +12,11 @@ use capture::Timestamp;
 use capture::time::SECOND;
 use ipnet::IpNet;
 
+use crate::cluster::ClusterPolicy;
 use crate::endpoint::{Endpoint, Pod, Unresolved, Workload};
 use crate::evaluate::Namespaces;
 use crate::label::Labels;
-use crate::policy::Policy;
+use crate::policy::{Policy, PolicySet};
 
 pub use build::Options;
 pub use service::{Backend, Frontend, Service, ServicePort, TargetPort};
@@ -75,6 +76,8 @@ pub struct Inventory {
     pub services: Vec<Service>,
     /// The NetworkPolicies, sorted by namespace and name.
     pub policies: Vec<Policy>,
+    /// The cluster-wide policies, in the order in which they are asked.
+    pub cluster_policies: Vec<ClusterPolicy>,
     /// Ranges in which pods have their addresses.
     pub pod_ranges: Vec<IpNet>,
     /// Findings about the cluster input itself, in words.
@@ -103,6 +106,11 @@ pub enum Holder<'a> {
 }
 
 impl Inventory {
+    /// The policies of the cluster input.
+    pub fn policy_set(&self) -> PolicySet<'_> {
+        PolicySet { network: &self.policies, cluster: &self.cluster_policies }
+    }
+
     /// The pod of an index.
     pub fn pod(&self, id: PodId) -> &Pod {
         &self.pods[id.0 as usize]

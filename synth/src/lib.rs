@@ -16,7 +16,9 @@
 //! is the one evaluator of NetworkPolicy; [`prove`] replays the edges against the generated set with it, and [`check`]
 //! against any other.
 
+pub mod addresses;
 pub mod check;
+pub mod cluster;
 pub mod declare;
 pub mod endpoint;
 pub mod evaluate;
@@ -30,6 +32,7 @@ pub mod policy;
 pub mod port;
 pub mod ports;
 pub mod prove;
+pub mod ranges;
 pub mod render;
 pub mod resolve;
 pub mod select;

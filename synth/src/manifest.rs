@@ -22,7 +22,8 @@ use serde::de::DeserializeOwned;
 
 use self::document::{Document, Form};
 use self::node::{Node, Value};
-use crate::policy::{Origin, Policy};
+use crate::cluster::ClusterPolicy;
+use crate::policy::{Origin, Policy, PolicySet};
 
 /// An object and where it was read.
 #[derive(Debug, Clone)]
@@ -65,6 +66,8 @@ pub struct Objects {
     pub(crate) controllers: Vec<Stored<Controller>>,
     /// The NetworkPolicies.
     pub policies: Vec<Policy>,
+    /// The cluster-wide policies.
+    pub cluster_policies: Vec<ClusterPolicy>,
     /// What could not be read.
     pub problems: Vec<Problem>,
     /// Objects of kinds that are of no use here, by kind.
@@ -85,6 +88,11 @@ impl Objects {
                 self.problem(&file, refused.line, refused.message);
             }
         }
+    }
+
+    /// The policies, which are only ever evaluated together.
+    pub fn policy_set(&self) -> PolicySet<'_> {
+        PolicySet { network: &self.policies, cluster: &self.cluster_policies }
     }
 
     fn problem(&mut self, file: &Arc<str>, line: u32, message: String) {

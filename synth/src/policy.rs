@@ -9,8 +9,30 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 
+use crate::cluster::ClusterPolicy;
 use crate::label::Selector;
 use crate::port::{PortRange, Protocol};
+
+/// The policies of a cluster, which are only ever evaluated together.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct PolicySet<'a> {
+    /// The NetworkPolicies.
+    pub network: &'a [Policy],
+    /// The cluster-wide policies, in any order.
+    pub cluster: &'a [ClusterPolicy],
+}
+
+impl<'a> From<&'a [Policy]> for PolicySet<'a> {
+    fn from(network: &'a [Policy]) -> PolicySet<'a> {
+        PolicySet { network, cluster: &[] }
+    }
+}
+
+impl<'a> From<&'a Vec<Policy>> for PolicySet<'a> {
+    fn from(network: &'a Vec<Policy>) -> PolicySet<'a> {
+        PolicySet { network, cluster: &[] }
+    }
+}
 
 /// A direction as seen from the subject.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -72,10 +94,28 @@ pub struct Policy {
     pub origin: Origin,
     /// `spec.podSelector`: the subject's pods, in the policy's own namespace.
     pub subject: Selector,
+    /// 1-based line of `spec.podSelector`, the object's own where it is absent, 0 where there is no file.
+    pub subject_line: u32,
     /// The ingress rules where the policy isolates for ingress (effective `policyTypes`); `None` where it does not.
     pub ingress: Option<Vec<Rule>>,
     /// The egress rules where the policy isolates for egress; `None` where it does not.
     pub egress: Option<Vec<Rule>>,
+    /// What was written and has no effect, in the order of the file.
+    pub ignored: Vec<Ignored>,
+}
+
+/// A part of a NetworkPolicy that the API server accepts and nobody enforces.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Ignored {
+    /// Rules of a direction that `policyTypes` does not list.
+    Rules {
+        /// Their direction.
+        direction: Direction,
+        /// How many.
+        count: usize,
+        /// 1-based line of the first.
+        line: u32,
+    },
 }
 
 impl Policy {
@@ -85,6 +125,16 @@ impl Policy {
             Direction::Ingress => self.ingress.as_deref(),
             Direction::Egress => self.egress.as_deref(),
         }
+    }
+
+    /// The policy alone, without where it was written: two that read alike are equal.
+    pub fn without_places(mut self) -> Policy {
+        self.origin = Origin::default();
+        self.subject_line = 0;
+        for rule in self.ingress.iter_mut().chain(&mut self.egress).flatten() {
+            rule.lines = Lines::default();
+        }
+        self
     }
 
     /// `namespace/name`.
@@ -100,8 +150,19 @@ pub struct Rule {
     pub peers: Peers,
     /// `ports`.
     pub ports: Ports,
-    /// 1-based line of the rule in its file, 0 where there is none.
-    pub line: u32,
+    /// Where it was written.
+    pub lines: Lines,
+}
+
+/// Where a rule and its elements were written: 1-based lines of the policy's file. Zero and empty where there is none.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Lines {
+    /// The rule.
+    pub rule: u32,
+    /// Each element of `from` or `to`.
+    pub peers: Vec<u32>,
+    /// Each element of `ports`.
+    pub ports: Vec<u32>,
 }
 
 /// `from` or `to` of a rule.

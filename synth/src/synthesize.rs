@@ -195,8 +195,10 @@ fn one(
             version: 0,
             origin: Origin::default(),
             subject: group.selector.clone(),
+            subject_line: 0,
             ingress: Some(ingress),
             egress: Some(egress),
+            ignored: Vec::new(),
         },
         workloads: group.workloads.clone(),
         header,
@@ -224,8 +226,10 @@ fn default_deny(namespace: String, name: String) -> Planned {
             version: 0,
             origin: Origin::default(),
             subject: Selector::everything(),
+            subject_line: 0,
             ingress: Some(Vec::new()),
             egress: Some(Vec::new()),
+            ignored: Vec::new(),
         },
         workloads: Vec::new(),
         header: vec!["Isolates every pod of the namespace; the other policies allow what was seen.".to_string()],
@@ -365,7 +369,7 @@ fn rule(peers: Vec<crate::policy::Peer>, ports: Vec<crate::policy::PolicyPort>) 
     Rule {
         peers: if peers.is_empty() { Peers::Everyone } else { Peers::Any(peers) },
         ports: if ports.is_empty() { Ports::All } else { Ports::Any(ports) },
-        line: 0,
+        lines: Default::default(),
     }
 }
 

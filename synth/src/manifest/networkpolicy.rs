@@ -11,7 +11,9 @@ use super::node::{Node, Value};
 use super::selector::{labels, selector};
 use super::validation::{self, cidr, dns_label, label_key, port_name, port_number, subdomain};
 use crate::label::{Labels, Selector};
-use crate::policy::{Block, Direction, Namespaces, Origin, Peer, Peers, Policy, PolicyPort, PortMatch, Ports, Rule};
+use crate::policy::{
+    Block, Direction, Ignored, Lines, Namespaces, Origin, Peer, Peers, Policy, PolicyPort, PortMatch, Ports, Rule,
+};
 use crate::port::{PortRange, Protocol};
 
 pub use super::field::Invalid;
@@ -76,17 +78,19 @@ pub fn decode(node: &Node, file: &Arc<str>) -> Result<Policy, Vec<Invalid>> {
     if !found.is_empty() {
         return Err(found);
     }
-    let Spec { subject, ingress, egress } = spec;
+    let Spec { subject, subject_line, ingress, egress, ignored } = spec;
     let origin = Origin { file: Arc::clone(file), line: node.line };
     let version = written("resourceVersion").and_then(|text| text.parse().ok()).unwrap_or(0);
     let (namespace, name) = (namespace.to_string(), name.unwrap_or_default().to_string());
-    Ok(Policy { namespace, name, labels, created, version, origin, subject, ingress, egress })
+    Ok(Policy { namespace, name, labels, created, version, origin, subject, subject_line, ingress, egress, ignored })
 }
 
 struct Spec {
     subject: Selector,
+    subject_line: u32,
     ingress: Option<Vec<Rule>>,
     egress: Option<Vec<Rule>>,
+    ignored: Vec<Ignored>,
 }
 
 struct Decoder {
@@ -182,10 +186,17 @@ impl Decoder {
     fn spec(&mut self, root: &Fields) -> Spec {
         let Some(spec) = root.get("spec") else {
             // Every field of the spec is optional, hence so is the spec: it isolates all pods of the namespace.
-            return Spec { subject: Selector::everything(), ingress: Some(Vec::new()), egress: None };
+            return Spec {
+                subject: Selector::everything(),
+                subject_line: root.at().node.line,
+                ingress: Some(Vec::new()),
+                egress: None,
+                ignored: Vec::new(),
+            };
         };
         let spec = spec.fields(&["podSelector", "ingress", "egress", "policyTypes"], &mut self.problems);
         // "This field is optional. If it is not specified, it defaults to an empty selector."
+        let subject_line = spec.get("podSelector").map_or(root.at().node.line, |field| field.node.line);
         let subject = spec.get("podSelector").map(|field| self.selector(field)).unwrap_or_default();
         let ingress = self.rules(&spec, Direction::Ingress);
         let egress = self.rules(&spec, Direction::Egress);
@@ -199,7 +210,16 @@ impl Decoder {
         } else {
             (types.contains(&Direction::Ingress), types.contains(&Direction::Egress))
         };
-        Spec { subject, ingress: isolates_ingress.then_some(ingress), egress: isolates_egress.then_some(egress) }
+        let mut ignored = Vec::new();
+        for (direction, isolates, rules) in
+            [(Direction::Ingress, isolates_ingress, &ingress), (Direction::Egress, isolates_egress, &egress)]
+        {
+            if let (false, Some(first)) = (isolates, rules.first()) {
+                ignored.push(Ignored::Rules { direction, count: rules.len(), line: first.lines.rule });
+            }
+        }
+        let (ingress, egress) = (isolates_ingress.then_some(ingress), isolates_egress.then_some(egress));
+        Spec { subject, subject_line, ingress, egress, ignored }
     }
 
     fn policy_types(&mut self, spec: &Fields) -> Vec<Direction> {
@@ -239,7 +259,9 @@ impl Decoder {
         };
         let line = field.node.line;
         let fields = field.fields(&["ports", peers_field], &mut self.problems);
+        let mut lines = Lines { rule: line, ..Lines::default() };
         let ports = fields.list("ports", &mut self.problems);
+        lines.ports = ports.iter().map(|item| item.node.line).collect();
         // "If this field is empty or missing, this rule matches all ports (traffic not restricted by port)."
         let ports = if ports.is_empty() {
             Ports::All
@@ -247,13 +269,14 @@ impl Decoder {
             Ports::Any(ports.into_iter().filter_map(|item| self.port(item)).collect())
         };
         let peers = fields.list(peers_field, &mut self.problems);
+        lines.peers = peers.iter().map(|item| item.node.line).collect();
         // "If this field is empty or missing, this rule matches all sources (traffic not restricted by source)."
         let peers = if peers.is_empty() {
             Peers::Everyone
         } else {
             Peers::Any(peers.into_iter().filter_map(|item| self.peer(item)).collect())
         };
-        Rule { peers, ports, line }
+        Rule { peers, ports, lines }
     }
 
     fn port(&mut self, field: Field) -> Option<PolicyPort> {

@@ -113,8 +113,8 @@ fn empty_and_absent_mean_what_the_api_says() {
         ),
     ] {
         let policy = with_spec(&format!(r#"{{"ingress": [{rule}]}}"#)).unwrap_or_else(|f| panic!("{rule}: {f:?}"));
-        let expected = Rule { peers, ports, line: 1 };
-        assert_eq!(policy.ingress, Some(vec![expected]), "{rule}: {shows}");
+        let expected = Rule { peers, ports, lines: Lines::default() };
+        assert_eq!(policy.without_places().ingress, Some(vec![expected]), "{rule}: {shows}");
     }
 }
 
