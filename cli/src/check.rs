@@ -33,10 +33,7 @@ pub(crate) fn run(args: &CheckArgs, out: &mut impl Write) -> anyhow::Result<Exit
     let proposed = (!args.policies.is_empty()).then(|| input::objects(&args.policies)).transpose()?;
     let traffic = input::traffic(&args.flows, &cluster.inventory, args.quiet)?;
     let resolved = resolve(&traffic.tracked.flows, &traffic.tracked.names, &cluster.inventory);
-    let policies = match &proposed {
-        Some(objects) => &objects.policies,
-        None => &cluster.inventory.policies,
-    };
+    let policies = input::policies(&cluster.inventory, proposed.as_ref());
     let findings = check(&resolved.graph, policies, proposed.is_some(), &cluster.inventory);
     let findings: Vec<&Finding<'_>> = findings
         .iter()

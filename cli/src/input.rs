@@ -10,6 +10,7 @@ use capture::merge::{self, Span};
 use capture::{CaptureFile, Timestamp, Tracked, Tracker};
 use synth::inventory::{Inventory, Options};
 use synth::manifest::Objects;
+use synth::policy::PolicySet;
 
 use crate::args::{ClusterInput, FlowInput};
 
@@ -42,6 +43,16 @@ pub(crate) fn cluster(input: &ClusterInput) -> anyhow::Result<Cluster> {
     let inventory = Inventory::build(&objects, &options);
     let problems = objects.problems.iter().map(ToString::to_string).collect();
     Ok(Cluster { inventory, problems, ignored: objects.ignored })
+}
+
+/// The policies to hold something against: those of the cluster, or the `proposed` ones. Cluster-wide policies stay in
+/// force where none is proposed: those who write NetworkPolicies seldom write them.
+pub(crate) fn policies<'a>(inventory: &'a Inventory, proposed: Option<&'a Objects>) -> PolicySet<'a> {
+    let Some(proposed) = proposed else { return inventory.policy_set() };
+    match proposed.cluster_policies.is_empty() {
+        true => PolicySet { network: &proposed.policies, cluster: &inventory.cluster_policies },
+        false => proposed.policy_set(),
+    }
 }
 
 /// Reads manifests from files, directories and, for `-`, stdin.

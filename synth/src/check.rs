@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 
 use capture::{Outcome, Timestamp};
 
-use crate::evaluate::{Evaluator, Matched, Verdict};
+use crate::evaluate::{Decider, Decision, Evaluator, Matched, Side, Verdict};
 use crate::evidence::{End, Evidence};
 use crate::graph::{Edge, Graph};
 use crate::inventory::Inventory;
 use crate::learn::{Choices, decide, is_translated};
-use crate::policy::{Direction, Policy};
+use crate::policy::{AnyPolicy, Direction, PolicySet};
 use crate::prove::party;
 
 /// What is wrong with an edge and the policies.
@@ -54,9 +54,10 @@ pub struct Finding<'a> {
     pub message: String,
 }
 
-/// Holds every edge that `generate` would make a rule of against `policies`. `proposed`: the policies are not in the cluster yet.
-pub fn check<'a>(graph: &'a Graph, policies: &[Policy], proposed: bool, inventory: &Inventory) -> Vec<Finding<'a>> {
-    let evaluator = Evaluator::new(policies, &inventory.namespaces);
+/// Holds every edge that `generate` would make a rule of against `policies`. `proposed`: the policies are not in the
+/// cluster yet.
+pub fn check<'a>(graph: &'a Graph, policies: PolicySet<'_>, proposed: bool, inventory: &Inventory) -> Vec<Finding<'a>> {
+    let evaluator = inventory.evaluator(policies);
     let mut findings: Vec<Finding<'a>> = graph
         .edges()
         .filter_map(|edge| {
@@ -67,10 +68,12 @@ pub fn check<'a>(graph: &'a Graph, policies: &[Policy], proposed: bool, inventor
                 .filter_map(|((client, server), opened)| {
                     let (from, to) = (party(client, inventory), party(server, inventory));
                     let verdict = evaluator.verdict(from, to, edge.key.protocol, edge.key.port);
-                    // The server's policies saw another source than this view shows.
-                    let ingress = verdict.ingress.allowed() || is_translated(evidence);
+                    // What a domain name stands for is not known here, so nobody denies it; and the server's policies
+                    // may have seen another source than this view shows.
+                    let denied = |side: &Side| side.decision == Decision::Denied;
+                    let ingress = denied(&verdict.ingress) && !is_translated(evidence);
                     let pair = (*client, *server);
-                    (!(verdict.egress.allowed() && ingress)).then_some(Denied { pair, opened: *opened, verdict })
+                    (denied(&verdict.egress) || ingress).then_some(Denied { pair, opened: *opened, verdict })
                 })
                 .collect();
             if denied.is_empty() {
@@ -100,16 +103,16 @@ fn denied_edge<'a>(
     proposed: bool,
 ) -> Finding<'a> {
     let policies = evaluator.policies();
-    let mut denying: BTreeSet<usize> = BTreeSet::new();
+    let mut denying: BTreeSet<String> = BTreeSet::new();
     let mut kind = Kind::WouldDeny;
     let mut before = false;
     for Denied { pair, opened, verdict } in denied {
         let sides = Direction::ALL.into_iter().map(|direction| verdict.side(direction)).filter(|side| !side.allowed());
-        let isolating: BTreeSet<usize> = sides.flat_map(|side| side.isolating.iter().copied()).collect();
+        let deciders: Vec<AnyPolicy<'_>> = sides.flat_map(|side| evaluator.deciders(side)).collect();
         // A policy speaks from its creation on, one without a time always; the oldest in the way is the first that did.
-        let came = isolating.iter().map(|policy| policies[*policy].created.unwrap_or(Timestamp::MIN)).min();
+        let came = deciders.iter().map(|policy| policy.created().unwrap_or(Timestamp::MIN)).min();
         let came = came.unwrap_or(Timestamp::MIN);
-        denying.extend(isolating);
+        denying.extend(deciders.into_iter().map(AnyPolicy::id));
         let failed_since = edge.outcomes.iter().any(|(outcome, failed)| {
             matches!(outcome, Outcome::Refused | Outcome::Unanswered)
                 && failed.pairs.get(pair).is_some_and(|opened| *opened >= came)
@@ -139,6 +142,11 @@ fn denied_edge<'a>(
         .into_iter()
         .filter(|direction| !verdict.side(*direction).allowed())
         .map(|direction| match verdict.side(direction).near.first() {
+            _ if verdict.side(direction).decider == Decider::Cluster => {
+                let rule = verdict.side(direction).cluster.last().map_or(0, |rule| rule.rule);
+                let policy = evaluator.deciders(verdict.side(direction)).into_iter().map(AnyPolicy::id);
+                format!("{direction}: rule {rule} of {} denies it", policy.collect::<String>())
+            }
             Some(near) => {
                 let field = match near.matched {
                     Matched::Peer(_) => "the peer fits, the port does not",
@@ -154,7 +162,7 @@ fn denied_edge<'a>(
         edge,
         outcome,
         evidence,
-        policies: denying.into_iter().map(|policy| policies[policy].id()).collect(),
+        policies: denying.into_iter().collect(),
         message: format!("{what} ({})", why.join("; ")),
     }
 }

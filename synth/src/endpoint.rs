@@ -1,6 +1,6 @@
 //! Who can be on one side of a flow: a pod of a workload, a node, or an address.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::IpAddr;
 
@@ -48,6 +48,28 @@ pub struct Pod {
     pub probed: BTreeSet<u16>,
     /// Whether the pod is over (`status.phase` Succeeded or Failed, or gone from a later dump).
     pub finished: bool,
+}
+
+/// What kind of address of a node it is; the nodes of a cluster have the same kinds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum NodeAddressKind {
+    /// `status.addresses`, a pod's `status.hostIPs`.
+    Status,
+    /// The first address of a podCIDR: the tunnel device of flannel and others.
+    Tunnel,
+    /// The second address of a podCIDR: the bridge to the pods.
+    Gateway,
+    /// An annotation of the network plugin.
+    Plugin,
+}
+
+/// A node.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Node {
+    /// Its addresses, both families.
+    pub addresses: BTreeMap<IpAddr, NodeAddressKind>,
+    /// `metadata.labels`.
+    pub labels: Labels,
 }
 
 /// One resolved side of a flow.

@@ -13,9 +13,8 @@ use capture::time::SECOND;
 use ipnet::IpNet;
 
 use crate::cluster::ClusterPolicy;
-use crate::endpoint::{Endpoint, Pod, Unresolved, Workload};
-use crate::evaluate::Namespaces;
-use crate::label::Labels;
+use crate::endpoint::{Endpoint, Node, Pod, Unresolved, Workload};
+use crate::evaluate::{Evaluator, Namespaces};
 use crate::policy::{Policy, PolicySet};
 
 pub use build::Options;
@@ -37,28 +36,6 @@ struct Tenure {
     from: Timestamp,
     to: Timestamp,
     pod: PodId,
-}
-
-/// What kind of address of a node it is; the nodes of a cluster have the same kinds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum NodeAddressKind {
-    /// `status.addresses`, a pod's `status.hostIPs`.
-    Status,
-    /// The first address of a podCIDR: the tunnel device of flannel and others.
-    Tunnel,
-    /// The second address of a podCIDR: the bridge to the pods.
-    Gateway,
-    /// An annotation of the network plugin.
-    Plugin,
-}
-
-/// A node.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Node {
-    /// Its addresses, both families.
-    pub addresses: BTreeMap<IpAddr, NodeAddressKind>,
-    /// `metadata.labels`.
-    pub labels: Labels,
 }
 
 /// The cluster's objects, resolved: pure data, made once from everything that was read.
@@ -109,6 +86,11 @@ impl Inventory {
     /// The policies of the cluster input.
     pub fn policy_set(&self) -> PolicySet<'_> {
         PolicySet { network: &self.policies, cluster: &self.cluster_policies }
+    }
+
+    /// An evaluator of policies on this cluster.
+    pub fn evaluator<'a>(&'a self, policies: impl Into<PolicySet<'a>>) -> Evaluator<'a> {
+        Evaluator::new(policies, &self.namespaces).with_nodes(&self.nodes)
     }
 
     /// The pod of an index.

@@ -22,6 +22,18 @@ pub struct PolicySet<'a> {
     pub cluster: &'a [ClusterPolicy],
 }
 
+impl PolicySet<'_> {
+    /// How many policies there are, of both kinds.
+    pub fn len(&self) -> usize {
+        self.network.len() + self.cluster.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
 impl<'a> From<&'a [Policy]> for PolicySet<'a> {
     fn from(network: &'a [Policy]) -> PolicySet<'a> {
         PolicySet { network, cluster: &[] }
@@ -31,6 +43,33 @@ impl<'a> From<&'a [Policy]> for PolicySet<'a> {
 impl<'a> From<&'a Vec<Policy>> for PolicySet<'a> {
     fn from(network: &'a Vec<Policy>) -> PolicySet<'a> {
         PolicySet { network, cluster: &[] }
+    }
+}
+
+/// A policy of either kind.
+#[derive(Debug, Clone, Copy)]
+pub enum AnyPolicy<'a> {
+    /// A NetworkPolicy.
+    Network(&'a Policy),
+    /// A cluster-wide policy.
+    Cluster(&'a ClusterPolicy),
+}
+
+impl AnyPolicy<'_> {
+    /// `namespace/name`, or `Kind/name` of a cluster-wide policy.
+    pub fn id(self) -> String {
+        match self {
+            AnyPolicy::Network(policy) => policy.id(),
+            AnyPolicy::Cluster(policy) => policy.id(),
+        }
+    }
+
+    /// `metadata.creationTimestamp`.
+    pub fn created(self) -> Option<capture::Timestamp> {
+        match self {
+            AnyPolicy::Network(policy) => policy.created,
+            AnyPolicy::Cluster(policy) => policy.created,
+        }
     }
 }
 

@@ -4,13 +4,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::endpoint::{Pod, Workload};
-use crate::evaluate::{Evaluator, Party, Side};
+use crate::evaluate::{Decider, Decision, Evaluator, Party, Side};
 use crate::evidence::{End, Evidence};
 use crate::graph::{Edge, Graph};
 use crate::inventory::Inventory;
 use crate::learn::{Choices, Reason, decide, is_translated};
 use crate::manifest::Objects;
-use crate::policy::{Direction, Policy};
+use crate::policy::{AnyPolicy, Direction, Policy, PolicySet};
 use crate::render::render;
 use crate::synthesize::{Plan, is_managed};
 
@@ -66,7 +66,7 @@ pub fn prove(plan: &Plan, graph: &Graph, inventory: &Inventory, choices: &Choice
         .collect();
     let count = generated.len();
     let all: Vec<Policy> = generated.into_iter().chain(existing).collect();
-    let evaluator = Evaluator::new(&all, &inventory.namespaces);
+    let evaluator = inventory.evaluator(PolicySet { network: &all, cluster: &inventory.cluster_policies });
     let mut observed: BTreeSet<(&Workload, &Workload)> = BTreeSet::new();
     for edge in graph.edges() {
         match decide(edge, inventory, choices) {
@@ -151,17 +151,23 @@ fn replay(
             continue;
         }
         let verdict = evaluator.verdict(from, to, edge.key.protocol, edge.key.port);
-        // The server's policies saw another source than this view shows.
-        if verdict.egress.allowed() && is_translated(evidence) {
+        // What a domain name stands for is not known here, so nobody denies it; and the server's policies may have seen
+        // another source than this view shows.
+        let denied = |side: &Side| side.decision == Decision::Denied;
+        if verdict.decision() != Decision::Denied || !denied(&verdict.egress) && is_translated(evidence) {
             continue;
         }
-        let ours = |side: &Side| !side.allowed() && side.isolating.iter().any(|policy| *policy < generated);
-        let side = |direction: Direction| {
-            let isolating: Vec<String> =
-                verdict.side(direction).isolating.iter().map(|policy| evaluator.policies()[*policy].id()).collect();
-            format!("{direction} by {}", isolating.join(", "))
+        // What the Admin tier denies, no NetworkPolicy can allow.
+        let ours = |side: &Side| {
+            denied(side)
+                && side.decider == Decider::NetworkPolicies
+                && side.isolating.iter().any(|policy| *policy < generated)
         };
-        let direction = if verdict.egress.allowed() { Direction::Ingress } else { Direction::Egress };
+        let side = |direction: Direction| {
+            let deciders = evaluator.deciders(verdict.side(direction)).into_iter().map(AnyPolicy::id);
+            format!("{direction} by {}", deciders.collect::<Vec<_>>().join(", "))
+        };
+        let direction = if denied(&verdict.egress) { Direction::Egress } else { Direction::Ingress };
         let text = format!("{} ({} -> {}), {}", edge.key, client.ip, server.ip, side(direction));
         if ours(&verdict.egress) || ours(&verdict.ingress) {
             proof.denied.push(text);

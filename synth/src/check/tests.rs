@@ -5,6 +5,7 @@ use capture::{Flow, Names, Opening, Proof, Protocol, Socket};
 use super::*;
 use crate::inventory::Options;
 use crate::manifest::Objects;
+use crate::policy::Policy;
 use crate::resolve::{Resolved, resolve};
 
 fn cluster() -> Inventory {
@@ -95,7 +96,7 @@ fn found(lines: &[&str], set: &[(&str, &str, &str)], proposed: bool) -> Vec<Stri
     let inventory = cluster();
     let resolved = seen(lines, &inventory);
     let policies = policies(set);
-    check(&resolved.graph, &policies, proposed, &inventory)
+    check(&resolved.graph, (&policies).into(), proposed, &inventory)
         .into_iter()
         .map(|finding| {
             let name = |endpoint: &crate::endpoint::Endpoint| {
@@ -263,7 +264,7 @@ fn messages_name_what_comes_near() {
         let inventory = cluster();
         let resolved = seen(&[WORKED], &inventory);
         let policies = policies(&[("p", "", &spec)]);
-        let findings = check(&resolved.graph, &policies, true, &inventory);
+        let findings = check(&resolved.graph, (&policies).into(), true, &inventory);
         assert_eq!(findings.len(), 1, "{what}");
         assert!(findings[0].message.contains(part), "{what}: {}", findings[0].message);
     }

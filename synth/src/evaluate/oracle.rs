@@ -153,6 +153,21 @@ fn side(
         })
 }
 
+/// Both ends with the addresses they have in one family, for each that they share; as they are where they share none.
+fn families<'e>(client: &'e End, server: &'e End) -> impl Iterator<Item = (End, End)> + Clone + 'e {
+    let only = |end: &End, width: u32| End {
+        pod: end.pod.clone(),
+        ips: end.ips.iter().copied().filter(|ip| width == 0 || bits(*ip).0 == width).collect(),
+        runs_on: end.runs_on.clone(),
+        is_node: end.is_node.clone(),
+        ports: end.ports.clone(),
+    };
+    let shared = move |width: &u32| !only(client, *width).ips.is_empty() && !only(server, *width).ips.is_empty();
+    let widths: Vec<u32> = [32, 128].into_iter().filter(shared).collect();
+    let widths = if widths.is_empty() { vec![0] } else { widths };
+    widths.into_iter().map(move |width| (only(client, width), only(server, width)))
+}
+
 #[derive(Debug, Clone)]
 struct Cluster {
     namespaces: Namespaces,
@@ -168,7 +183,7 @@ impl Cluster {
     }
 
     /// All pods, a node's address, and addresses outside, for both implementations.
-    fn ends(&self) -> Vec<(Party<'_>, End)> {
+    fn ends(&self, host_network_is_node: bool) -> Vec<(Party<'_>, End)> {
         let address = |text: &str, node: Option<&'static str>| {
             let ip: IpAddr = text.parse().unwrap();
             let is_node = node.map(str::to_string);
@@ -179,10 +194,11 @@ impl Cluster {
                 (port.name.clone().unwrap_or_default(), port.number, port.protocol.name().to_string())
             };
             let end = End {
-                pod: (!pod.host_network).then(|| (pod.namespace.clone(), pod.name.clone(), pod.labels.clone())),
+                pod: (!(pod.host_network && host_network_is_node))
+                    .then(|| (pod.namespace.clone(), pod.name.clone(), pod.labels.clone())),
                 ips: pod.addresses.clone(),
                 runs_on: pod.node.clone(),
-                is_node: pod.node.clone().filter(|_| pod.host_network),
+                is_node: pod.node.clone().filter(|_| pod.host_network && host_network_is_node),
                 ports: pod.ports.iter().map(port).collect(),
             };
             (Party::pod(pod), end)
@@ -321,21 +337,26 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(1000))]
 
     #[test]
-    fn evaluator_agrees(cluster in cluster(), ip_block_matches_pods in any::<bool>()) {
-        let options = Options { ip_block_matches_pods };
+    fn evaluator_agrees(
+        cluster in cluster(),
+        ip_block_matches_pods in any::<bool>(),
+        host_network_is_node in proptest::bool::weighted(0.7),
+    ) {
+        let options = Options { ip_block_matches_pods, host_network_is_node, ..Options::default() };
         let policies = cluster.decoded();
-        let evaluator = Evaluator::with_options(&policies, &cluster.namespaces, options);
-        let ends = cluster.ends();
+        let evaluator = Evaluator::new(&policies, &cluster.namespaces).with_options(options);
+        let ends = cluster.ends(host_network_is_node);
         for (client, from) in &ends {
             for (server, to) in &ends {
                 let set = evaluator.allowed_ports(*client, *server);
                 for protocol in Protocol::ALL {
                     for port in [0, 80, 81, 82, 443, 444] {
                         let at = (protocol.name(), port);
-                        let expected = (
-                            side(&cluster, "egress", (from, to, to), at, options),
-                            side(&cluster, "ingress", (to, from, to), at, options),
-                        );
+                        let sides = families(from, to).map(|(from, to)| (
+                            side(&cluster, "egress", (&from, &to, &to), at, options),
+                            side(&cluster, "ingress", (&to, &from, &to), at, options),
+                        ));
+                        let expected = sides.clone().find(|sides| *sides == (true, true)).or(sides.clone().next()).unwrap();
                         let verdict = evaluator.verdict(*client, *server, protocol, port);
                         let found = (verdict.egress.allowed(), verdict.ingress.allowed());
                         prop_assert_eq!(found, expected, "{:?} -> {:?}:{}/{}", client, server, port, protocol);
@@ -371,8 +392,8 @@ proptest! {
         }
         let (before, after) =
             (Evaluator::new(&before, &cluster.namespaces), Evaluator::new(&after, &cluster.namespaces));
-        for (client, _) in cluster.ends() {
-            for (server, _) in cluster.ends() {
+        for (client, _) in cluster.ends(true) {
+            for (server, _) in cluster.ends(true) {
                 let lost = before.allowed_ports(client, server).difference(&after.allowed_ports(client, server));
                 prop_assert!(lost.is_empty(), "{:?} -> {:?} lost {}", client, server, lost);
             }

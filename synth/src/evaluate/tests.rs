@@ -3,6 +3,7 @@ use std::sync::Arc;
 
 use super::*;
 use crate::endpoint::Workload;
+use crate::label::Labels;
 use crate::manifest::networkpolicy::decode;
 use crate::manifest::node::parse;
 use crate::port::ContainerPort;
@@ -220,8 +221,8 @@ fn blocks() {
 
     let cluster = Cluster::new();
     let policies = policies(&[r#"{"ingress": [{"from": [{"ipBlock": {"cidr": "0.0.0.0/0"}}]}]}"#]);
-    let options = Options { ip_block_matches_pods: false };
-    let evaluator = Evaluator::with_options(&policies, &cluster.namespaces, options);
+    let options = Options { ip_block_matches_pods: false, ..Options::default() };
+    let evaluator = Evaluator::new(&policies, &cluster.namespaces).with_options(options);
     let to_db = |client| evaluator.allowed(cluster.party(client), cluster.party("db"), Tcp, 5432);
     assert!(!to_db("web"), "a plugin such as Cilium does not look at pods' addresses");
     assert!(to_db("203.0.113.9") && to_db("agent"), "only at those of others");
@@ -295,7 +296,7 @@ fn exemptions() {
     let evaluator = Evaluator::new(&policies, &cluster.namespaces);
     let exempt = |client, server| {
         let verdict = evaluator.verdict(cluster.party(client), cluster.party(server), Tcp, 80);
-        (verdict.egress.subject_exempt, verdict.ingress.subject_exempt)
+        (verdict.egress.subject_exempt(), verdict.ingress.subject_exempt())
     };
     assert_eq!(exempt("n1", "web"), (Some(Exempt::NotAPod), Some(Exempt::OwnNode)));
     assert_eq!(exempt("web", "web"), (Some(Exempt::Itself), Some(Exempt::Itself)));

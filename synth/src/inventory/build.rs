@@ -9,7 +9,8 @@ use capture::Protocol;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use super::service::SliceEntry;
-use super::{Frontend, Inventory, Node, NodeAddressKind, PodId, Service, ServicePort, TargetPort};
+use super::{Frontend, Inventory, PodId, Service, ServicePort, TargetPort};
+use crate::endpoint::{Node, NodeAddressKind};
 use crate::label::Selector;
 use crate::manifest::object::{self, IntOrString, Metadata};
 use crate::manifest::{Objects, Stored};

@@ -10,8 +10,8 @@ use capture::time::SECOND;
 
 use super::build::{address_of, debug_order, namespace_of, newest, protocol_of, version};
 use super::workload::{Owners, controlling, is_volatile, lasting_selector, stable};
-use super::{Inventory, NodeAddressKind, PodId, Tenure, WorkloadInfo};
-use crate::endpoint::{Pod, Workload};
+use super::{Inventory, PodId, Tenure, WorkloadInfo};
+use crate::endpoint::{NodeAddressKind, Pod, Workload};
 use crate::label::Labels;
 use crate::manifest::object::{self, IntOrString};
 use crate::manifest::{Objects, Stored};

@@ -6,8 +6,9 @@ use std::net::IpAddr;
 use capture::Protocol;
 use ipnet::IpNet;
 
+use crate::endpoint::NodeAddressKind;
 use crate::endpoint::Workload;
-use crate::inventory::{Inventory, NodeAddressKind};
+use crate::inventory::Inventory;
 use crate::label::{NAMESPACE_NAME, Requirement};
 use crate::policy::{Block, Namespaces, Peer};
 use crate::select::Group;
