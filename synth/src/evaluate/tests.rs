@@ -46,7 +46,9 @@ impl Cluster {
         let mut agent = pod("ops", "agent", "192.168.0.1", "n1", &[("http", 80, Tcp)]);
         agent.host_network = true;
         let mon = pod("ops", "mon", "10.0.1.1", "n1", &[("http", 9090, Tcp)]);
-        Cluster { namespaces, pods: vec![pod("shop", "web", "10.0.0.1", "n1", &web), db, mon, agent] }
+        let mut web = pod("shop", "web", "10.0.0.1", "n1", &web);
+        web.addresses.push("fd00::1".parse().unwrap());
+        Cluster { namespaces, pods: vec![web, db, mon, agent] }
     }
 
     /// `web`, `db`, `mon`, `agent`; `n1` and `n2` are nodes' addresses; all else is an address outside.
@@ -209,7 +211,17 @@ fn blocks() {
     );
     check(
         &[r#"{"ingress": [{"from": [{"ipBlock": {"cidr": "fd00::/64"}}]}]}"#],
-        &[("db", "web", Tcp, 80, "both", "any of a pod's addresses")],
+        &[
+            ("db", "web", Tcp, 80, "both", "any of a pod's addresses"),
+            ("mon", "web", Tcp, 80, "egress", "of those that it has"),
+        ],
+    );
+    check(
+        &[
+            r#"{"ingress": [{"from": [{"ipBlock": {"cidr": "fd00::/64"}}]}]}"#,
+            r#"{"policyTypes": ["Egress"], "egress": [{"to": [{"ipBlock": {"cidr": "10.0.0.0/8"}}]}]}"#,
+        ],
+        &[("db", "web", Tcp, 80, "egress", "a connection has one family, and must be allowed in it on both sides")],
     );
     check(
         &[r#"{"policyTypes": ["Egress"], "egress": [{"to": [{"ipBlock": {"cidr": "192.168.0.1/32"}}]}]}"#],
