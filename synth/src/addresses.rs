@@ -42,6 +42,15 @@ impl AddressSet {
         block.except.iter().fold(AddressSet::of(block.cidr), |rest, net| rest.difference(&AddressSet::of(*net)))
     }
 
+    /// Adds the addresses from `first` to `last`, both included; nothing where they are of different families.
+    pub fn insert(&mut self, first: IpAddr, last: IpAddr) {
+        match (first, last) {
+            (IpAddr::V4(first), IpAddr::V4(last)) => self.v4.insert(first.into(), last.into()),
+            (IpAddr::V6(first), IpAddr::V6(last)) => self.v6.insert(first.into(), last.into()),
+            _ => {}
+        }
+    }
+
     /// What is in either set.
     pub fn union(&self, other: &AddressSet) -> AddressSet {
         AddressSet { v4: self.v4.union(&other.v4), v6: self.v6.union(&other.v6) }

@@ -170,12 +170,27 @@ pub enum ClusterPeer {
 }
 
 /// `protocols` of a rule.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum ClusterPorts {
     /// Absent or empty: all traffic.
     All,
     /// Any of these; never empty.
     Any(Vec<ClusterPort>),
+}
+
+impl ClusterPorts {
+    /// The elements as written; none where all traffic is meant.
+    pub fn listed(&self) -> &[ClusterPort] {
+        match self {
+            ClusterPorts::All => &[],
+            ClusterPorts::Any(ports) => ports,
+        }
+    }
+
+    /// Whether what they stand for depends on the server.
+    pub fn has_names(&self) -> bool {
+        self.listed().iter().any(|port| matches!(port, ClusterPort::Named(_)))
+    }
 }
 
 /// One element of `protocols`.

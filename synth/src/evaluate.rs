@@ -24,6 +24,7 @@ use crate::policy::{self, AnyPolicy, Direction, Peer, Peers, Policy, PolicyPort,
 use crate::port::{PortRange, Protocol};
 use crate::ports::PortSet;
 
+pub(crate) use cluster::port_set as cluster_port_set;
 use course::{Algebra, Course, Outcome};
 pub use namespaces::Namespaces;
 pub use party::{Family, Party};
@@ -191,7 +192,7 @@ impl<'a> Evaluator<'a> {
         party::families(&client, &server).any(|family| {
             let (egress, ingress) = View::both(client, server, family);
             let allowed = |view: View| {
-                let network = |list: &Ports| ports(list, self.named_by(view), protocol, port).next().is_some();
+                let network = |list: &Ports| port_is_in(list, self.named_by(view), protocol, port);
                 let cluster = |list: &ClusterPorts| self.cluster_port_matches(list, view, protocol, port);
                 self.outcome(view, true, network, cluster).allowed
             };
@@ -347,17 +348,8 @@ impl<'a> Evaluator<'a> {
     /// Every port that one side allows.
     fn side_ports(&self, view: View) -> Outcome<PortSet> {
         let server = self.named_by(view);
-        let network = |ports: &Ports| match ports {
-            Ports::All => PortSet::everything(),
-            Ports::Any(list) => {
-                let entries = list.iter();
-                entries.flat_map(|port| numbers(port, server).map(move |range| (port.protocol, range))).collect()
-            }
-        };
-        let cluster = |ports: &ClusterPorts| match ports {
-            ClusterPorts::All => PortSet::everything(),
-            ClusterPorts::Any(list) => cluster::ports(list, server).collect(),
-        };
+        let network = |ports: &Ports| port_set(ports, server);
+        let cluster = |ports: &ClusterPorts| cluster_port_set(ports, server);
         self.outcome(view, PortSet::everything(), network, cluster)
     }
 
@@ -428,6 +420,21 @@ fn ports<'r>(
     all.into_iter().chain(listed.map(|(index, _)| Some(index)))
 }
 
+/// Whether the ports of a rule hold one of `server`.
+pub(crate) fn port_is_in(list: &Ports, server: Option<&Pod>, protocol: Protocol, port: u16) -> bool {
+    ports(list, server, protocol, port).next().is_some()
+}
+
+/// The ports of a rule on `server`.
+pub(crate) fn port_set(ports: &Ports, server: Option<&Pod>) -> PortSet {
+    match ports {
+        Ports::All => PortSet::everything(),
+        Ports::Any(list) => {
+            list.iter().flat_map(|port| numbers(port, server).map(move |range| (port.protocol, range))).collect()
+        }
+    }
+}
+
 /// "If present, only traffic on the specified protocol AND port will be matched."
 fn port_matches(entry: &PolicyPort, server: Option<&Pod>, protocol: Protocol, port: u16) -> bool {
     // "If this field is not provided, this matches all port names and numbers", so also one that is not known.
@@ -437,7 +444,7 @@ fn port_matches(entry: &PolicyPort, server: Option<&Pod>, protocol: Protocol, po
 
 /// The numbers an element of `ports` stands for on `server`. "This can either be a numerical or named port on a pod":
 /// every container port of that name and protocol counts, on addresses there is none.
-pub(crate) fn numbers<'r>(entry: &'r PolicyPort, server: Option<&'r Pod>) -> impl Iterator<Item = PortRange> + 'r {
+fn numbers<'r>(entry: &'r PolicyPort, server: Option<&'r Pod>) -> impl Iterator<Item = PortRange> + 'r {
     let (range, name) = match &entry.port {
         PortMatch::Every => (Some(PortRange::ALL), None),
         PortMatch::Range(range) => (Some(*range), None),
@@ -456,6 +463,6 @@ fn declared<'r>(server: Option<&'r Pod>, name: &'r str) -> impl Iterator<Item = 
 #[cfg(test)]
 mod conformance;
 #[cfg(test)]
-mod oracle;
+pub(crate) mod oracle;
 #[cfg(test)]
 mod tests;

@@ -33,6 +33,7 @@ pub mod port;
 pub mod ports;
 pub mod prove;
 pub mod ranges;
+pub mod reach;
 pub mod render;
 pub mod resolve;
 pub mod select;

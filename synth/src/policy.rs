@@ -213,6 +213,16 @@ pub enum Peers {
     Any(Vec<Peer>),
 }
 
+impl Peers {
+    /// The elements as written; none where everyone is meant.
+    pub fn listed(&self) -> &[Peer] {
+        match self {
+            Peers::Everyone => &[],
+            Peers::Any(peers) => peers,
+        }
+    }
+}
+
 /// One element of `from` or `to`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Peer {
@@ -254,12 +264,27 @@ impl Block {
 }
 
 /// `ports` of a rule.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Ports {
     /// Absent, null or empty: every port of every protocol.
     All,
     /// Any of these; never empty.
     Any(Vec<PolicyPort>),
+}
+
+impl Ports {
+    /// The elements as written; none where all ports are meant.
+    pub fn listed(&self) -> &[PolicyPort] {
+        match self {
+            Ports::All => &[],
+            Ports::Any(ports) => ports,
+        }
+    }
+
+    /// Whether what they stand for depends on the server.
+    pub fn has_names(&self) -> bool {
+        self.listed().iter().any(|port| matches!(port.port, PortMatch::Named(_)))
+    }
 }
 
 /// One element of `ports`.

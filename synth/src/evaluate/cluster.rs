@@ -1,9 +1,10 @@
 //! Which rules of cluster-wide policies match.
 
 use super::{Evaluator, View, declared, numbers};
-use crate::cluster::{Action, ClusterPeer, ClusterPolicy, ClusterPort, ClusterRule, PodPeer, Tier};
+use crate::cluster::{Action, ClusterPeer, ClusterPolicy, ClusterPort, ClusterPorts, ClusterRule, PodPeer, Tier};
 use crate::endpoint::Pod;
 use crate::port::{PortRange, Protocol};
+use crate::ports::PortSet;
 
 /// How a rule's peers stand to the other side.
 pub(super) struct PeerMatch {
@@ -70,8 +71,16 @@ impl<'a> Evaluator<'a> {
     }
 }
 
+/// The ports of a rule on `server`.
+pub(crate) fn port_set(ports: &ClusterPorts, server: Option<&Pod>) -> PortSet {
+    match ports {
+        ClusterPorts::All => PortSet::everything(),
+        ClusterPorts::Any(list) => self::ports(list, server).collect(),
+    }
+}
+
 /// The ports that elements of `protocols` stand for on the server, which has names for ports if it is a pod.
-pub(crate) fn ports<'r>(
+pub(super) fn ports<'r>(
     list: &'r [ClusterPort],
     server: Option<&'r Pod>,
 ) -> impl Iterator<Item = (Protocol, PortRange)> + 'r {

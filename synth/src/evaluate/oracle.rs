@@ -169,14 +169,14 @@ fn families<'e>(client: &'e End, server: &'e End) -> impl Iterator<Item = (End, 
 }
 
 #[derive(Debug, Clone)]
-struct Cluster {
-    namespaces: Namespaces,
-    pods: Vec<Pod>,
+pub(crate) struct Cluster {
+    pub(crate) namespaces: Namespaces,
+    pub(crate) pods: Vec<Pod>,
     policies: Vec<Value>,
 }
 
 impl Cluster {
-    fn decoded(&self) -> Vec<Policy> {
+    pub(crate) fn decoded(&self) -> Vec<Policy> {
         let file: Arc<str> = Arc::from("policies.json");
         let decoded = self.policies.iter().map(|value| decode(&parse(&value.to_string(), 1).unwrap(), &file));
         decoded.map(|policy| policy.unwrap_or_else(|found| panic!("{found:#?}"))).collect()
@@ -323,7 +323,7 @@ fn policy() -> impl Strategy<Value = Value> {
     })
 }
 
-fn cluster() -> impl Strategy<Value = Cluster> {
+pub(crate) fn cluster() -> impl Strategy<Value = Cluster> {
     let pods = (pod(1), pod(2), pod(3), pod(4)).prop_map(|(a, b, c, d)| vec![a, b, c, d]);
     (option::of(labels()), labels(), pods, vec(policy(), 0..5)).prop_map(|(first, second, pods, policies)| {
         // One of the namespaces may be known by its name only.

@@ -85,10 +85,14 @@ impl<'a> Party<'a> {
     }
 }
 
-/// The families in which two parties can connect: those that both have, or `None`, for any, where they share none or
-/// have no address yet.
+/// The families in which two parties can connect: those that both have, or `None`, for any, where they share none. One
+/// that has no address yet may come to have any.
 pub(super) fn families(client: &Party, server: &Party) -> impl Iterator<Item = Option<Family>> {
-    let shared = |family| (client.has(family) && server.has(family)).then_some(Some(family));
+    let may = |party: &Party, family| party.has(family) || party.addresses().is_empty();
+    let shared = |family| {
+        let one = client.has(family) || server.has(family);
+        (one && may(client, family) && may(server, family)).then_some(Some(family))
+    };
     let [v4, v6] = [Family::V4, Family::V6].map(shared);
     let any = (v4.is_none() && v6.is_none()).then_some(None);
     v4.into_iter().chain(v6).chain(any)
