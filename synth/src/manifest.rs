@@ -5,6 +5,7 @@
 
 pub mod document;
 mod field;
+mod metadata;
 pub mod networkpolicy;
 pub mod node;
 pub(crate) mod object;
