@@ -3,12 +3,14 @@
 //! One file is cut into documents ([`document`]); each is read by its kind. What cannot be read is an error with its
 //! place, and nothing else is lost.
 
+pub mod clusterpolicy;
 pub mod document;
 mod field;
 mod metadata;
 pub mod networkpolicy;
 pub mod node;
 pub(crate) mod object;
+mod schema;
 mod selector;
 mod validation;
 

@@ -53,6 +53,14 @@ pub fn decode(node: &Node, file: &Arc<str>) -> Result<Policy, Vec<Invalid>> {
     Ok(Policy { namespace, name, labels, created, version, origin, subject, subject_line, ingress, egress, ignored })
 }
 
+/// The field of a rule that has its peers.
+pub(super) fn peers_field(direction: Direction) -> &'static str {
+    match direction {
+        Direction::Ingress => "from",
+        Direction::Egress => "to",
+    }
+}
+
 struct Spec {
     subject: Selector,
     subject_line: u32,
@@ -134,10 +142,7 @@ impl Decoder {
     }
 
     fn rule(&mut self, field: Field, direction: Direction) -> Rule {
-        let peers_field = match direction {
-            Direction::Ingress => "from",
-            Direction::Egress => "to",
-        };
+        let peers_field = peers_field(direction);
         let line = field.node.line;
         let fields = field.fields(&["ports", peers_field], &mut self.problems);
         let mut lines = Lines { rule: line, ..Lines::default() };

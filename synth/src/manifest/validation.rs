@@ -99,6 +99,14 @@ pub(super) fn port_name(name: &str) -> Vec<String> {
     wrong
 }
 
+/// `DomainName` of network-policy-api, with `*.` before it or without.
+pub(super) fn domain_name(name: &str) -> bool {
+    let edge = |b: u8| b.is_ascii_alphanumeric();
+    let name = name.strip_prefix("*.").unwrap_or(name);
+    let name = name.strip_suffix('.').unwrap_or(name);
+    name.contains('.') && name.split('.').all(|label| encloses(label, edge, |b| matches!(b, b'-' | b'_')))
+}
+
 /// `IsValidPortNum`.
 pub(super) fn port_number(number: i32) -> Vec<String> {
     if (1..=65535).contains(&number) { Vec::new() } else { vec!["must be between 1 and 65535, inclusive".to_string()] }
