@@ -3,11 +3,14 @@
 //! One file is cut into documents ([`document`]); each is read by its kind. What cannot be read is an error with its
 //! place, and nothing else is lost.
 
+pub mod clusterpolicy;
 pub mod document;
 mod field;
+mod metadata;
 pub mod networkpolicy;
 pub mod node;
 pub(crate) mod object;
+mod schema;
 mod selector;
 mod validation;
 
@@ -125,20 +128,29 @@ impl Objects {
                 let object = source.read()?;
                 self.controllers.push(Stored { object: Controller { kind, object }, origin });
             }
-            "NetworkPolicy" => self.policy(file, &*source.tree()?),
+            "NetworkPolicy" | "ClusterNetworkPolicy" | "AdminNetworkPolicy" | "BaselineAdminNetworkPolicy" => {
+                self.policy(file, &kind, &*source.tree()?);
+            }
             list if list.ends_with("List") => self.list(file, &*source.tree()?),
             _ => *self.ignored.entry(kind).or_default() += 1,
         }
         Ok(())
     }
 
-    fn policy(&mut self, file: &Arc<str>, tree: &Node) {
-        match networkpolicy::decode(tree, file) {
-            Ok(policy) => self.policies.push(policy),
-            Err(invalid) => self.problems.extend(invalid.into_iter().map(|invalid| Problem {
+    fn policy(&mut self, file: &Arc<str>, kind: &str, tree: &Node) {
+        if let Some(group) = foreign_group(tree) {
+            *self.ignored.entry(format!("{kind}.{group}")).or_default() += 1;
+            return;
+        }
+        let decoded = match kind {
+            "NetworkPolicy" => networkpolicy::decode(tree, file).map(|policy| self.policies.push(policy)),
+            _ => clusterpolicy::decode(tree, file).map(|policy| self.cluster_policies.push(policy)),
+        };
+        if let Err(invalid) = decoded {
+            self.problems.extend(invalid.into_iter().map(|invalid| Problem {
                 origin: Origin { file: file.clone(), line: invalid.line },
                 message: invalid.sentence(),
-            })),
+            }));
         }
     }
 
@@ -151,6 +163,13 @@ impl Objects {
             }
         }
     }
+}
+
+/// The API group of an object of a network plugin that has a kind of policy of the same name, as Calico, Antrea and the
+/// plugin of AWS have. The groups of Kubernetes itself have no dot or end in `.k8s.io`: another of these is a mistake.
+fn foreign_group(tree: &Node) -> Option<&str> {
+    let (group, _) = tree.get("apiVersion").and_then(Node::text)?.split_once('/')?;
+    (group.contains('.') && !group.ends_with(".k8s.io")).then_some(group)
 }
 
 /// Why an object could not be read.
@@ -226,5 +245,85 @@ fn hint(message: String) -> String {
         format!("{message}: is a `---` missing between two documents?")
     } else {
         message
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kinds_of_policy_belong_to_their_groups() {
+        for (version, kind, ignored) in [
+            ("networking.k8s.io/v1", "NetworkPolicy", None),
+            ("extensions/v1beta1", "NetworkPolicy", None),
+            ("policy.networking.k8s.io/v1alpha2", "ClusterNetworkPolicy", None),
+            ("policy.networking.k8s.io/v1alpha1", "BaselineAdminNetworkPolicy", None),
+            ("networking.k8s.io/v1", "AdminNetworkPolicy", None),
+            ("v1", "NetworkPolicy", None),
+            ("projectcalico.org/v3", "NetworkPolicy", Some("NetworkPolicy.projectcalico.org")),
+            ("crd.projectcalico.org/v1", "NetworkPolicy", Some("NetworkPolicy.crd.projectcalico.org")),
+            ("crd.antrea.io/v1beta1", "ClusterNetworkPolicy", Some("ClusterNetworkPolicy.crd.antrea.io")),
+            ("networking.k8s.aws/v1alpha1", "ClusterNetworkPolicy", Some("ClusterNetworkPolicy.networking.k8s.aws")),
+            ("cilium.io/v2", "CiliumNetworkPolicy", Some("CiliumNetworkPolicy")),
+        ] {
+            let object = format!("apiVersion: {version}\nkind: {kind}\nmetadata: {{name: default}}\n");
+            let list = format!(
+                "{{kind: List, items: [{{apiVersion: {version}, kind: {kind}, metadata: {{name: default}}}}]}}"
+            );
+            for text in [object, list] {
+                let mut objects = Objects::default();
+                objects.load("a.yaml", &text);
+                let counted: Vec<_> = objects.ignored.keys().map(String::as_str).collect();
+                assert_eq!(counted, Vec::from_iter(ignored), "{text}");
+                if ignored.is_some() {
+                    assert_eq!(objects.problems, [], "{text}");
+                } else {
+                    // None of the other kinds goes without a spec.
+                    let read = objects.policies.len() + objects.cluster_policies.len();
+                    assert_eq!(read, usize::from(objects.problems.is_empty()), "{text}");
+                    assert_eq!(read == 1, version == "networking.k8s.io/v1" && kind == "NetworkPolicy", "{text}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn every_kind_of_policy_is_read() {
+        let text = "\
+---
+{apiVersion: networking.k8s.io/v1, kind: NetworkPolicy, metadata: {name: a}, spec: {podSelector: {}}}
+---
+apiVersion: policy.networking.k8s.io/v1alpha2
+kind: ClusterNetworkPolicy
+metadata: {name: a}
+spec: {tier: Admin, priority: 0, subject: {namespaces: {}}}
+---
+apiVersion: policy.networking.k8s.io/v1alpha1
+kind: AdminNetworkPolicyList
+items:
+- apiVersion: policy.networking.k8s.io/v1alpha1
+  kind: AdminNetworkPolicy
+  metadata: {name: a}
+  spec: {priority: 0, subject: {namespaces: {}}}
+---
+apiVersion: policy.networking.k8s.io/v1alpha1
+kind: BaselineAdminNetworkPolicy
+metadata: {name: default}
+spec: {subject: {namespaces: {}}}
+";
+        let mut objects = Objects::default();
+        objects.load("a.yaml", text);
+        assert_eq!(objects.problems, []);
+        assert_eq!(objects.policies.len(), 1);
+        let found: Vec<_> =
+            objects.cluster_policies.iter().map(|policy| (policy.id(), policy.origin.to_string())).collect();
+        let expected = [
+            ("ClusterNetworkPolicy/a", "a.yaml:4"),
+            ("AdminNetworkPolicy/a", "a.yaml:12"),
+            ("BaselineAdminNetworkPolicy/default", "a.yaml:17"),
+        ];
+        assert_eq!(found, expected.map(|(id, place)| (id.to_string(), place.to_string())));
+        assert_eq!(objects.policy_set().cluster.len(), 3);
     }
 }

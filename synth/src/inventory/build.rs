@@ -38,6 +38,12 @@ impl Inventory {
             (&a.namespace, &a.name, b.version, &a.origin).cmp(&(&b.namespace, &b.name, a.version, &b.origin))
         });
         inventory.policies.dedup_by(|a, b| (&a.namespace, &a.name) == (&b.namespace, &b.name));
+        inventory.cluster_policies = objects.cluster_policies.clone();
+        inventory
+            .cluster_policies
+            .sort_by(|a, b| (a.kind, &a.name, b.version, &a.origin).cmp(&(b.kind, &b.name, a.version, &b.origin)));
+        inventory.cluster_policies.dedup_by(|a, b| (a.kind, &a.name) == (b.kind, &b.name));
+        inventory.cluster_policies.sort_by(|a, b| a.rank().cmp(&b.rank()));
         inventory.warnings.sort();
         inventory.warnings.dedup();
         inventory

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::node::{Key, Node, Value};
+use crate::port::Protocol;
 
 /// One thing the API server, or kubectl before it, refuses about an object.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -58,6 +59,12 @@ impl Problems {
         for words in words {
             self.at(at, format!("Invalid value: {value:?}: {words}"));
         }
+    }
+
+    /// A value that is none of `supported`.
+    pub(super) fn unsupported(&mut self, at: &Field, value: &str, supported: &[&str]) {
+        let supported = supported.iter().map(|value| format!("{value:?}")).collect::<Vec<_>>().join(", ");
+        self.at(at, format!("Unsupported value: {value:?}: supported values: {supported}"));
     }
 
     /// `message` about a field.
@@ -173,6 +180,16 @@ impl<'n> Field<'n> {
         }
         number
     }
+}
+
+/// The name of a protocol.
+pub(super) fn protocol(field: &Field, problems: &mut Problems) -> Option<Protocol> {
+    let name = field.string(problems)?;
+    let protocol = Protocol::from_name(name);
+    if protocol.is_none() {
+        problems.unsupported(field, name, &Protocol::ALL.map(Protocol::name));
+    }
+    protocol
 }
 
 impl<'n> Fields<'n> {

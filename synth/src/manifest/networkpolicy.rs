@@ -6,11 +6,12 @@
 use std::num::NonZeroU16;
 use std::sync::Arc;
 
-use super::field::{Field, Fields, Problems};
+use super::field::{Field, Fields, Problems, protocol};
+use super::metadata::{Scope, Strictness, Written, metadata, type_meta};
 use super::node::{Node, Value};
-use super::selector::{labels, selector};
-use super::validation::{self, cidr, dns_label, label_key, port_name, port_number, subdomain};
-use crate::label::{Labels, Selector};
+use super::selector::selector;
+use super::validation::{Cidr, cidr, port_name, port_number};
+use crate::label::Selector;
 use crate::policy::{
     Block, Direction, Ignored, Lines, Namespaces, Origin, Peer, Peers, Policy, PolicyPort, PortMatch, Ports, Rule,
 };
@@ -21,57 +22,24 @@ pub use super::field::Invalid;
 /// The one version that servers know since Kubernetes 1.16.
 const API_VERSION: &str = "networking.k8s.io/v1";
 
-/// `metadata` of any object (`meta/v1 ObjectMeta`).
-const METADATA: [&str; 15] = [
-    "name",
-    "generateName",
-    "namespace",
-    "labels",
-    "annotations",
-    "uid",
-    "resourceVersion",
-    "generation",
-    "creationTimestamp",
-    "deletionTimestamp",
-    "deletionGracePeriodSeconds",
-    "ownerReferences",
-    "finalizers",
-    "managedFields",
-    "selfLink",
-];
-
-/// All annotations of an object together, keys and values, in bytes.
-const ANNOTATIONS: usize = 256 * 1024;
-
-/// Which rules an object has to meet.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Strictness {
-    /// A server holds it already (`metadata.uid` is set): CIDRs and selector values that only newer servers refuse
-    /// stay in force, so they are read as those servers' evaluators do.
-    Server,
-    /// It is still to be applied: what the newest server refuses is refused.
-    Manifest,
-}
-
 /// Decodes one NetworkPolicy and applies the defaults of the API server. An object that has a `metadata.uid` comes out
 /// of a cluster, and may hold CIDRs with host bits, leading zeros or IPv4-mapped addresses, which are normalised.
 ///
 /// # Errors
 /// Everything that kubectl or the API server would refuse about the object, in the order of the document's sections.
 pub fn decode(node: &Node, file: &Arc<str>) -> Result<Policy, Vec<Invalid>> {
-    let written = |name: &str| node.get("metadata").and_then(|metadata| metadata.get(name)).and_then(Node::text);
-    let name = written("name").or(written("generateName")).filter(|name| !name.is_empty());
+    let written = Written::of(node);
     // Requests without a namespace go to the one of kubectl's context, which is `default` unless it is set.
-    let namespace = written("namespace").filter(|namespace| !namespace.is_empty()).unwrap_or("default");
-    let strictness = if written("uid").is_some() { Strictness::Server } else { Strictness::Manifest };
+    let namespace = written.namespace.unwrap_or("default");
+    let strictness = written.strictness;
 
-    let object = format!("NetworkPolicy {namespace}/{}", name.unwrap_or("?"));
+    let object = format!("NetworkPolicy {namespace}/{}", written.name.unwrap_or("?"));
     let mut decoder = Decoder { strictness, problems: Problems::new(file, object) };
     // There is no status any more; servers up to 1.27 printed one.
     let known = ["apiVersion", "kind", "metadata", "spec", "status"];
     let root = Field::root(node).fields(&known, &mut decoder.problems);
-    decoder.type_meta(&root);
-    let (labels, created) = decoder.metadata(&root);
+    type_meta(&root, "NetworkPolicy", &[API_VERSION], &mut decoder.problems);
+    let (labels, created) = metadata(&root, Scope::Namespace, &mut decoder.problems);
     let spec = decoder.spec(&root);
 
     let found = decoder.problems.into_found();
@@ -80,9 +48,17 @@ pub fn decode(node: &Node, file: &Arc<str>) -> Result<Policy, Vec<Invalid>> {
     }
     let Spec { subject, subject_line, ingress, egress, ignored } = spec;
     let origin = Origin { file: Arc::clone(file), line: node.line };
-    let version = written("resourceVersion").and_then(|text| text.parse().ok()).unwrap_or(0);
-    let (namespace, name) = (namespace.to_string(), name.unwrap_or_default().to_string());
+    let (namespace, name) = (namespace.to_string(), written.name.unwrap_or_default().to_string());
+    let version = written.version;
     Ok(Policy { namespace, name, labels, created, version, origin, subject, subject_line, ingress, egress, ignored })
+}
+
+/// The field of a rule that has its peers.
+pub(super) fn peers_field(direction: Direction) -> &'static str {
+    match direction {
+        Direction::Ingress => "from",
+        Direction::Egress => "to",
+    }
 }
 
 struct Spec {
@@ -99,90 +75,6 @@ struct Decoder {
 }
 
 impl Decoder {
-    fn type_meta(&mut self, root: &Fields) {
-        match root.string("apiVersion", &mut self.problems) {
-            Some((_, API_VERSION)) => {}
-            Some((field, version)) => {
-                let gone = if version == "extensions/v1beta1" { ", gone since Kubernetes 1.16" } else { "" };
-                let words = format!("no matches for kind \"NetworkPolicy\" in version {version:?}{gone}");
-                self.problems.at(&field, format!("{words}: use {API_VERSION:?}"));
-            }
-            None if root.get("apiVersion").is_none() => {
-                self.problems.absent(root.at(), "apiVersion", &format!("apiVersion not set: use {API_VERSION:?}"));
-            }
-            None => {}
-        }
-        match root.string("kind", &mut self.problems) {
-            Some((_, "NetworkPolicy")) => {}
-            Some((field, kind)) => self.problems.at(&field, format!("no NetworkPolicy but a {kind:?}")),
-            None if root.get("kind").is_none() => self.problems.absent(root.at(), "kind", "kind not set"),
-            None => {}
-        }
-    }
-
-    fn metadata(&mut self, root: &Fields) -> (Labels, Option<capture::Timestamp>) {
-        let problems = &mut self.problems;
-        let Some(metadata) = root.get("metadata") else {
-            problems.absent(root.at(), "metadata.name", "Required value: name or generateName is required");
-            return (Labels::new(), None);
-        };
-        let metadata = metadata.fields(&METADATA, problems);
-        let mut named = false;
-        for (field, prefix) in [("name", false), ("generateName", true)] {
-            if let Some((field, name)) = metadata.string(field, problems)
-                && !name.is_empty()
-            {
-                named = true;
-                problems.invalid(&field, name, &subdomain(name, prefix));
-            }
-        }
-        if !named && metadata.get("name").is_none_or(|name| name.node.text().is_some()) {
-            problems.absent(metadata.at(), "name", "Required value: name or generateName is required");
-        }
-        if let Some((field, namespace)) = metadata.string("namespace", problems)
-            && !namespace.is_empty()
-        {
-            problems.invalid(&field, namespace, &dns_label(namespace));
-        }
-        for name in ["uid", "resourceVersion", "selfLink"] {
-            metadata.string(name, problems);
-        }
-        for name in ["ownerReferences", "finalizers", "managedFields"] {
-            metadata.list(name, problems);
-        }
-        if let Some(annotations) = metadata.get("annotations") {
-            self.annotations(annotations);
-        }
-        let labels = metadata.get("labels").map(|map| labels(map, &mut self.problems)).unwrap_or_default();
-        self.time(&metadata, "deletionTimestamp");
-        (labels, self.time(&metadata, "creationTimestamp"))
-    }
-
-    fn annotations(&mut self, map: Field) {
-        let fields = map.entries(&mut self.problems);
-        let mut size = 0;
-        for (key, field, value) in fields.strings(&mut self.problems) {
-            let at = Field { node: field.node, path: fields.at().path.clone() };
-            // "The rule is QualifiedName except that case doesn't matter": ValidateAnnotations in apimachinery.
-            self.problems.invalid(&at, &key.text, &label_key(&key.text.to_lowercase()));
-            size += key.text.len() + value.len();
-        }
-        if size > ANNOTATIONS {
-            self.problems.at(fields.at(), format!("Too long: may not be more than {ANNOTATIONS} bytes"));
-        }
-    }
-
-    fn time(&mut self, metadata: &Fields, name: &str) -> Option<capture::Timestamp> {
-        let (field, text) = metadata.string(name, &mut self.problems)?;
-        match text.parse() {
-            Ok(time) => Some(time),
-            Err(error) => {
-                self.problems.at(&field, format!("Invalid value: {error}"));
-                None
-            }
-        }
-    }
-
     fn spec(&mut self, root: &Fields) -> Spec {
         let Some(spec) = root.get("spec") else {
             // Every field of the spec is optional, hence so is the spec: it isolates all pods of the namespace.
@@ -237,10 +129,7 @@ impl Decoder {
             match item.string(&mut self.problems) {
                 Some("Ingress") => types.push(Direction::Ingress),
                 Some("Egress") => types.push(Direction::Egress),
-                Some(other) => {
-                    let words = format!("Unsupported value: {other:?}: supported values: \"Ingress\", \"Egress\"");
-                    self.problems.at(&item, words);
-                }
+                Some(other) => self.problems.unsupported(&item, other, &["Ingress", "Egress"]),
                 None => {}
             }
         }
@@ -253,10 +142,7 @@ impl Decoder {
     }
 
     fn rule(&mut self, field: Field, direction: Direction) -> Rule {
-        let peers_field = match direction {
-            Direction::Ingress => "from",
-            Direction::Egress => "to",
-        };
+        let peers_field = peers_field(direction);
         let line = field.node.line;
         let fields = field.fields(&["ports", peers_field], &mut self.problems);
         let mut lines = Lines { rule: line, ..Lines::default() };
@@ -284,7 +170,7 @@ impl Decoder {
         let protocol = match fields.get("protocol") {
             // "If not specified, this field defaults to TCP."
             None => Some(Protocol::Tcp),
-            Some(field) => self.protocol(&field),
+            Some(field) => protocol(&field, &mut self.problems),
         };
         let problems = &mut self.problems;
         let end = fields.get("endPort").and_then(|field| field.int32(problems).map(|end| (field, end)));
@@ -320,16 +206,6 @@ impl Decoder {
         let bound = |number: i32| u16::try_from(number).ok().and_then(NonZeroU16::new);
         let range = PortRange::new(bound(number)?, bound(last)?)?;
         Some(PolicyPort { protocol: protocol?, port: PortMatch::Range(range) })
-    }
-
-    fn protocol(&mut self, field: &Field) -> Option<Protocol> {
-        let name = field.string(&mut self.problems)?;
-        let protocol = Protocol::from_name(name);
-        if protocol.is_none() {
-            let supported = Protocol::ALL.map(|protocol| format!("{:?}", protocol.name())).join(", ");
-            self.problems.at(field, format!("Unsupported value: {name:?}: supported values: {supported}"));
-        }
-        protocol
     }
 
     fn peer(&mut self, field: Field) -> Option<Peer> {
@@ -385,7 +261,7 @@ impl Decoder {
     }
 
     fn cidr(&mut self, field: &Field, text: &str) -> Option<ipnet::IpNet> {
-        let Some(validation::Cidr { net, objection }) = cidr(text) else {
+        let Some(Cidr { net, objection }) = cidr(text) else {
             let words = "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)";
             self.problems.invalid(field, text, &[words.to_string()]);
             return None;
@@ -393,7 +269,7 @@ impl Decoder {
         if let Some(objection) = objection
             && self.strictness == Strictness::Manifest
         {
-            self.problems.invalid(field, text, &[objection.to_string()]);
+            self.problems.invalid(field, text, &[objection.words().to_string()]);
         }
         Some(net)
     }

@@ -1,5 +1,5 @@
 //! The Kubernetes objects that identity needs, reduced to the fields that are read. Unknown fields are skipped;
-//! NetworkPolicies, which need more care, have their own reader in [`super::networkpolicy`].
+//! policies, which need more care, have their own readers in [`super::networkpolicy`] and [`super::clusterpolicy`].
 
 use std::collections::BTreeMap;
 use std::fmt;

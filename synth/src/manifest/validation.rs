@@ -99,6 +99,14 @@ pub(super) fn port_name(name: &str) -> Vec<String> {
     wrong
 }
 
+/// `DomainName` of network-policy-api, with `*.` before it or without.
+pub(super) fn domain_name(name: &str) -> bool {
+    let edge = |b: u8| b.is_ascii_alphanumeric();
+    let name = name.strip_prefix("*.").unwrap_or(name);
+    let name = name.strip_suffix('.').unwrap_or(name);
+    name.contains('.') && name.split('.').all(|label| encloses(label, edge, |b| matches!(b, b'-' | b'_')))
+}
+
 /// `IsValidPortNum`.
 pub(super) fn port_number(number: i32) -> Vec<String> {
     if (1..=65535).contains(&number) { Vec::new() } else { vec!["must be between 1 and 65535, inclusive".to_string()] }
@@ -109,7 +117,25 @@ pub(super) fn port_number(number: i32) -> Vec<String> {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Cidr {
     pub(super) net: IpNet,
-    pub(super) objection: Option<&'static str>,
+    pub(super) objection: Option<Objection>,
+}
+
+/// What is unusual about a CIDR.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Objection {
+    LeadingZeros,
+    Mapped,
+    HostBits,
+}
+
+impl Objection {
+    pub(super) fn words(self) -> &'static str {
+        match self {
+            Objection::LeadingZeros => "must not have leading 0s in IP or prefix length",
+            Objection::Mapped => "must not have an IPv4-mapped IPv6 address",
+            Objection::HostBits => "must not have bits set beyond the prefix length",
+        }
+    }
 }
 
 /// `IsValidCIDRForLegacyField`; `None` is "must be a valid CIDR value".
@@ -134,11 +160,11 @@ pub(super) fn cidr(text: &str) -> Option<Cidr> {
     };
     let mapped = matches!(ip, IpAddr::V6(ip) if ip.to_ipv4_mapped().is_some());
     let objection = if strict.is_none() || (length.len() > 1 && length.starts_with('0')) {
-        Some("must not have leading 0s in IP or prefix length")
+        Some(Objection::LeadingZeros)
     } else if mapped {
-        Some("must not have an IPv4-mapped IPv6 address")
+        Some(Objection::Mapped)
     } else if net.addr() != net.network() {
-        Some("must not have bits set beyond the prefix length")
+        Some(Objection::HostBits)
     } else {
         None
     };
@@ -255,9 +281,9 @@ mod tests {
 
     #[test]
     fn cidrs() {
-        let bits = Some("must not have bits set beyond the prefix length");
-        let zeros = Some("must not have leading 0s in IP or prefix length");
-        let mapped = Some("must not have an IPv4-mapped IPv6 address");
+        let bits = Some(Objection::HostBits);
+        let zeros = Some(Objection::LeadingZeros);
+        let mapped = Some(Objection::Mapped);
         for (text, expected) in [
             ("10.9.8.0/24", Some(("10.9.8.0/24", None))),
             ("0.0.0.0/0", Some(("0.0.0.0/0", None))),

@@ -10,9 +10,10 @@ fn text(inventory: &Inventory) -> String {
     let node_of: BTreeMap<_, _> = inventory.node_of.iter().collect();
     let frontends: BTreeMap<_, _> = inventory.frontends.iter().collect();
     let Inventory { pods, namespaces, nodes, workloads, services, policies, pod_ranges, warnings, .. } = inventory;
+    let cluster_policies = &inventory.cluster_policies;
     format!(
-        "{pods:#?}{namespaces:#?}{nodes:#?}{workloads:#?}{services:#?}{policies:#?}{pod_ranges:#?}{warnings:#?}\
-         {tenures:#?}{node_of:#?}{frontends:#?}"
+        "{pods:#?}{namespaces:#?}{nodes:#?}{workloads:#?}{services:#?}{policies:#?}{cluster_policies:#?}\
+         {pod_ranges:#?}{warnings:#?}{tenures:#?}{node_of:#?}{frontends:#?}"
     )
 }
 
@@ -27,6 +28,20 @@ fn policy(version: u32, app: &str) -> String {
     format!(
         "{{apiVersion: networking.k8s.io/v1, kind: NetworkPolicy, metadata: {{name: p, namespace: shop, \
          resourceVersion: '{version}'}}, spec: {{podSelector: {{matchLabels: {{app: {app}}}}}}}}}"
+    )
+}
+
+fn cluster_policy(name: &str, version: u32, tier: &str, priority: u32) -> String {
+    format!(
+        "{{apiVersion: policy.networking.k8s.io/v1alpha2, kind: ClusterNetworkPolicy, metadata: {{name: {name}, \
+         resourceVersion: '{version}'}}, spec: {{tier: {tier}, priority: {priority}, subject: {{namespaces: {{}}}}}}}}"
+    )
+}
+
+fn admin_policy(name: &str, priority: u32) -> String {
+    format!(
+        "{{apiVersion: policy.networking.k8s.io/v1alpha1, kind: AdminNetworkPolicy, metadata: {{name: {name}}}, \
+         spec: {{priority: {priority}, subject: {{namespaces: {{}}}}}}}}"
     )
 }
 
@@ -56,6 +71,8 @@ fn dumps() -> Vec<(&'static str, Vec<String>)> {
                 pod("web-2", "u2", 4, "10.0.0.2", &start("10:00:00")),
                 waiting.clone(),
                 policy(5, "old"),
+                cluster_policy("a", 6, "Baseline", 1),
+                cluster_policy("b", 7, "Admin", 20),
             ],
         ),
         (
@@ -67,6 +84,8 @@ fn dumps() -> Vec<(&'static str, Vec<String>)> {
                 pod("web-3", "u4", 14, "10.0.0.2", &start("11:30:00")),
                 waiting,
                 policy(15, "new"),
+                cluster_policy("b", 17, "Admin", 5),
+                admin_policy("b", 10),
             ],
         ),
         (
@@ -97,6 +116,30 @@ fn the_newest_policy_counts_whatever_its_file_is_called() {
         let inventory = Inventory::build(&read(&files), &Options::default());
         assert_eq!(inventory.policies[0].subject.to_string(), "app=new");
     }
+}
+
+#[test]
+fn cluster_policies_are_in_the_order_in_which_they_are_asked() {
+    let objects = [
+        cluster_policy("last", 1, "Baseline", 0),
+        cluster_policy("low", 2, "Admin", 30),
+        cluster_policy("moved", 3, "Admin", 0),
+        cluster_policy("b", 4, "Admin", 20),
+        cluster_policy("moved", 9, "Admin", 10),
+        admin_policy("b", 20),
+        admin_policy("a", 20),
+    ];
+    let inventory = Inventory::build(&read(&[("dump.yaml", objects.to_vec())]), &Options::default());
+    let ids: Vec<_> = inventory.cluster_policies.iter().map(|policy| policy.id()).collect();
+    let expected = [
+        "ClusterNetworkPolicy/moved",
+        "AdminNetworkPolicy/a",
+        "ClusterNetworkPolicy/b",
+        "AdminNetworkPolicy/b",
+        "ClusterNetworkPolicy/low",
+        "ClusterNetworkPolicy/last",
+    ];
+    assert_eq!(ids, expected, "the newest of each kind and name, by tier, priority and name");
 }
 
 #[test]

@@ -1,5 +1,5 @@
 use super::*;
-use crate::label::Requirement;
+use crate::label::{Labels, Requirement};
 use crate::manifest::node::parse;
 
 fn read(text: &str) -> Result<Policy, Vec<Invalid>> {
