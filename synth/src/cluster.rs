@@ -14,7 +14,7 @@ use crate::policy::{Direction, Origin, PolicyPort};
 /// Which object a policy was written as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ClusterKind {
-    /// v1alpha2.
+    /// v1alpha2 and v1beta1.
     ClusterNetworkPolicy,
     /// v1alpha1, tier Admin.
     AdminNetworkPolicy,
