@@ -12,6 +12,7 @@
 mod applications;
 mod arguments;
 mod cases;
+mod conformance;
 mod examiner;
 mod input;
 mod libpcap;

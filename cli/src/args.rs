@@ -42,6 +42,79 @@ Edges in --exclude and --include files, one a line, `*` for any workload, port o
   ringfence check --pcap node-*.pcap --cluster dump.yaml
   ringfence check --pcap node-*.pcap --cluster dump.yaml --policies pull-request/ -o json")]
     Check(CheckArgs),
+    /// Who can reach whom under the policies, whether seen or not
+    #[command(after_help = "Examples:
+  ringfence reach --cluster dump.yaml
+  ringfence reach --cluster manifests/ -n shop -o mermaid
+  ringfence reach --cluster dump.yaml --exposure
+  ringfence reach --cluster dump.yaml --policies pull-request/ -o summary")]
+    Reach(ReachArgs),
+    /// The verdict on one connection, and every policy and rule behind it
+    #[command(
+        after_help = "Clients and servers are a pod or workload (shop/web, shop/Deployment/web, web with -n), an address, or a
+Service (shop/Service/api, with the Service's port).
+
+Examples:
+  ringfence explain shop/web shop/api:8080 --cluster dump.yaml
+  ringfence explain shop/web 10.96.0.10:53/UDP --cluster dump.yaml
+  ringfence explain 203.0.113.9 shop/Deployment/web:https --cluster dump.yaml -o json
+
+Exits with 0 if the connection is allowed, 1 if it is denied or only the network plugin knows."
+    )]
+    Explain(ExplainArgs),
+    /// What a change of policies lets through and what it stops
+    #[command(
+        after_help = "OLD and NEW hold policies, or policies and workloads. With --cluster both are held against its pods; without, against
+the workloads of their own; and where there are none at all, against pods made up from the selectors.
+
+Examples:
+  ringfence diff policies/ pull-request/ --cluster dump.yaml
+  ringfence diff policies/ pull-request/ --cluster dump.yaml --pcap node-*.pcap   # exits with 1 if it stops what was seen
+  ringfence diff main/deploy/ branch/deploy/ -o json"
+    )]
+    Diff(DiffArgs),
+}
+
+/// Where network plugins differ.
+#[derive(Debug, clap::Args)]
+pub(crate) struct PluginOptions {
+    /// Whether ipBlock matches addresses of pods (Cilium: no)
+    #[arg(long, value_enum, value_name = "yes|no", default_value_t = YesNo::Yes, hide_possible_values = true)]
+    ip_block_matches_pods: YesNo,
+    /// What pods on the host network are: their nodes, or pods like others (OVN-Kubernetes)
+    #[arg(long, value_enum, value_name = "nodes|pods", default_value_t = HostNetwork::Nodes, hide_possible_values = true)]
+    host_network: HostNetwork,
+    /// What happens to pods that are over
+    #[arg(long, value_enum, value_name = "ignore|keep", default_value_t = Finished::Ignore, hide_possible_values = true)]
+    finished: Finished,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum YesNo {
+    Yes,
+    No,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum HostNetwork {
+    Nodes,
+    Pods,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Finished {
+    Ignore,
+    Keep,
+}
+
+impl From<&PluginOptions> for synth::evaluate::Options {
+    fn from(options: &PluginOptions) -> synth::evaluate::Options {
+        synth::evaluate::Options {
+            ip_block_matches_pods: options.ip_block_matches_pods == YesNo::Yes,
+            host_network_is_node: options.host_network == HostNetwork::Nodes,
+            finished_are_gone: options.finished == Finished::Ignore,
+        }
+    }
 }
 
 /// Where flows come from.
@@ -50,6 +123,23 @@ pub(crate) struct FlowInput {
     /// Captures: pcap or pcapng, gzip or not; `-` for stdin
     #[arg(long = "pcap", value_name = "FILE", num_args = 1.., required = true)]
     pub(crate) pcaps: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) window: Window,
+}
+
+/// Where flows come from, if anywhere.
+#[derive(Debug, clap::Args)]
+pub(crate) struct OptionalFlowInput {
+    /// Captures: pcap or pcapng, gzip or not; `-` for stdin
+    #[arg(long = "pcap", value_name = "FILE", num_args = 1..)]
+    pub(crate) pcaps: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) window: Window,
+}
+
+/// Which part of the traffic counts.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Window {
     /// Only packets from this time on (RFC 3339)
     #[arg(long, value_name = "TIME")]
     pub(crate) since: Option<Timestamp>,
@@ -167,6 +257,102 @@ pub(crate) struct CheckArgs {
 pub(crate) enum CheckFormat {
     Table,
     Json,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct ReachArgs {
+    #[command(flatten)]
+    pub(crate) cluster: ClusterInput,
+    /// Policies to use instead of those in the cluster input; `-` for stdin
+    #[arg(long, value_name = "FILE|DIR|-", num_args = 1..)]
+    pub(crate) policies: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) selected: Selected,
+    /// List each pod, or the pods of a workload together
+    #[arg(long, value_enum, default_value_t = Granularity::Workload)]
+    pub(crate) granularity: Granularity,
+    /// List what pods that do not exist yet could reach, and which workloads no policy protects
+    #[arg(long, conflicts_with = "granularity")]
+    pub(crate) exposure: bool,
+    #[command(flatten)]
+    pub(crate) plugin: PluginOptions,
+    /// Output format
+    #[arg(short, long, value_enum, default_value_t = ReachFormat::Table)]
+    pub(crate) output: ReachFormat,
+    /// No summary, only errors
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Granularity {
+    Pod,
+    Workload,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ReachFormat {
+    Table,
+    Json,
+    Dot,
+    Mermaid,
+    /// A few numbers instead of a list
+    Summary,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct ExplainArgs {
+    /// Who connects
+    pub(crate) client: String,
+    /// To whom, `SERVER:PORT` or `SERVER:PORT/PROTOCOL`; PORT is a number or a container port's name, PROTOCOL TCP if absent
+    #[arg(value_name = "SERVER:PORT")]
+    pub(crate) server: String,
+    #[command(flatten)]
+    pub(crate) cluster: ClusterInput,
+    /// Policies to use instead of those in the cluster input; `-` for stdin
+    #[arg(long, value_name = "FILE|DIR|-", num_args = 1..)]
+    pub(crate) policies: Vec<PathBuf>,
+    /// The namespace of names that have none
+    #[arg(short, long, value_name = "NAME")]
+    pub(crate) namespace: Option<String>,
+    #[command(flatten)]
+    pub(crate) plugin: PluginOptions,
+    /// Output format
+    #[arg(short, long, value_enum, default_value_t = ExplainFormat::Text)]
+    pub(crate) output: ExplainFormat,
+    /// No warnings, only errors
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ExplainFormat {
+    Text,
+    Json,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct DiffArgs {
+    /// Policies, or a dump, before the change; `-` for stdin
+    #[arg(value_name = "OLD")]
+    pub(crate) old: PathBuf,
+    /// The same after it
+    #[arg(value_name = "NEW")]
+    pub(crate) new: PathBuf,
+    #[command(flatten)]
+    pub(crate) cluster: ClusterInput,
+    #[command(flatten)]
+    pub(crate) flows: OptionalFlowInput,
+    #[command(flatten)]
+    pub(crate) selected: Selected,
+    #[command(flatten)]
+    pub(crate) plugin: PluginOptions,
+    /// Output format
+    #[arg(short, long, value_enum, default_value_t = CheckFormat::Table)]
+    pub(crate) output: CheckFormat,
+    /// No summary, only errors
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
 }
 
 #[cfg(test)]

@@ -30,8 +30,8 @@ struct Entry<'a> {
 pub(crate) fn run(args: &CheckArgs, out: &mut impl Write) -> anyhow::Result<Exit> {
     let selection = Selection::new(&args.selected)?;
     let cluster = input::cluster(&args.cluster)?;
-    let proposed = (!args.policies.is_empty()).then(|| input::objects(&args.policies)).transpose()?;
-    let traffic = input::traffic(&args.flows, &cluster.inventory, args.quiet)?;
+    let proposed = input::proposed(&args.policies)?;
+    let traffic = input::traffic(&args.flows.pcaps, &args.flows.window, &cluster.inventory, args.quiet)?;
     let resolved = resolve(&traffic.tracked.flows, &traffic.tracked.names, &cluster.inventory);
     let policies = input::policies(&cluster.inventory, proposed.as_ref());
     let findings = check(&resolved.graph, policies, proposed.is_some(), &cluster.inventory);

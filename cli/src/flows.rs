@@ -9,6 +9,7 @@ use synth::graph::Edge;
 use synth::resolve::resolve;
 
 use crate::args::{FlowsArgs, FlowsFormat};
+use crate::drawing::{self, Arrow, Node};
 use crate::exit::Exit;
 use crate::row::Row;
 use crate::selection::Selection;
@@ -18,7 +19,7 @@ use crate::{input, summary, table};
 pub(crate) fn run(args: &FlowsArgs, out: &mut impl Write) -> anyhow::Result<Exit> {
     let selection = Selection::new(&args.selected)?;
     let cluster = input::cluster(&args.cluster)?;
-    let traffic = input::traffic(&args.flows, &cluster.inventory, args.quiet)?;
+    let traffic = input::traffic(&args.flows.pcaps, &args.flows.window, &cluster.inventory, args.quiet)?;
     let resolved = resolve(&traffic.tracked.flows, &traffic.tracked.names, &cluster.inventory);
     let edges: Vec<&Edge> = resolved
         .graph
@@ -33,8 +34,8 @@ pub(crate) fn run(args: &FlowsArgs, out: &mut impl Write) -> anyhow::Result<Exit
                 writeln!(out)?;
             }
         }
-        FlowsFormat::Dot => dot(&edges, out)?,
-        FlowsFormat::Mermaid => mermaid(&edges, out)?,
+        FlowsFormat::Dot => drawing::dot("flows", &arrows(&edges), out)?,
+        FlowsFormat::Mermaid => drawing::mermaid(&arrows(&edges), out)?,
     }
     out.flush()?;
     summary::input(&cluster, &traffic, &resolved.doubts, args.quiet)?;
@@ -72,83 +73,23 @@ fn print(edges: &[&Edge], out: &mut impl Write) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Endpoints grouped by namespace, with a short name for each.
-fn grouped<'a>(edges: &[&'a Edge]) -> Vec<(&'a str, Vec<(&'a Endpoint, String)>)> {
-    let mut endpoints: Vec<&Endpoint> = edges.iter().flat_map(|edge| [&edge.key.client, &edge.key.server]).collect();
-    endpoints.sort();
-    endpoints.dedup();
-    let mut groups: Vec<(&str, Vec<(&Endpoint, String)>)> = Vec::new();
-    for endpoint in endpoints {
-        let (group, label) = match endpoint {
-            Endpoint::Workload(workload) => {
-                (workload.namespace.as_str(), format!("{} {}", workload.kind, workload.name))
-            }
-            other => ("", other.to_string()),
-        };
-        match groups.iter_mut().find(|(name, _)| *name == group) {
-            Some((_, members)) => members.push((endpoint, label)),
-            None => groups.push((group, vec![(endpoint, label)])),
-        }
-    }
-    groups.sort_by_key(|(name, _)| *name);
-    groups
-}
-
-/// The label of an edge, and whether it ever worked.
-fn edge_label(edge: &Edge) -> (String, bool) {
-    let used = edge.used();
-    let outcome = match used {
-        Some(_) => String::new(),
-        None => edge.outcomes.keys().map(|outcome| format!(" {outcome}")).collect(),
+fn node(endpoint: &Endpoint) -> Node {
+    let (group, label) = match endpoint {
+        Endpoint::Workload(workload) => (workload.namespace.clone(), format!("{} {}", workload.kind, workload.name)),
+        other => (String::new(), other.to_string()),
     };
-    (format!("{}/{}{outcome}", edge.key.port, edge.key.protocol), used.is_some())
+    Node { group, id: endpoint.to_string(), label }
 }
 
-fn dot(edges: &[&Edge], out: &mut impl Write) -> anyhow::Result<()> {
-    let quote = |text: &str| format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""));
-    writeln!(out, "digraph flows {{\n  rankdir=LR;\n  node [shape=box];")?;
-    for (index, (namespace, members)) in grouped(edges).iter().enumerate() {
-        if !namespace.is_empty() {
-            writeln!(out, "  subgraph cluster_{index} {{\n    label={};", quote(namespace))?;
-        }
-        for (endpoint, label) in members {
-            writeln!(out, "    {} [label={}];", quote(&endpoint.to_string()), quote(label))?;
-        }
-        if !namespace.is_empty() {
-            writeln!(out, "  }}")?;
-        }
-    }
-    for edge in edges {
-        let (label, worked) = edge_label(edge);
-        let style = if worked { "" } else { ", style=dashed" };
-        let (client, server) = (edge.key.client.to_string(), edge.key.server.to_string());
-        writeln!(out, "  {} -> {} [label={}{style}];", quote(&client), quote(&server), quote(&label))?;
-    }
-    writeln!(out, "}}")?;
-    Ok(())
-}
-
-fn mermaid(edges: &[&Edge], out: &mut impl Write) -> anyhow::Result<()> {
-    writeln!(out, "flowchart LR")?;
-    let groups = grouped(edges);
-    let mut numbers: Vec<&Endpoint> = Vec::new();
-    for (index, (namespace, members)) in groups.iter().enumerate() {
-        if !namespace.is_empty() {
-            writeln!(out, "  subgraph g{index}[\"{namespace}\"]")?;
-        }
-        for (endpoint, label) in members {
-            writeln!(out, "    n{}[\"{}\"]", numbers.len(), label.replace('"', "#quot;"))?;
-            numbers.push(endpoint);
-        }
-        if !namespace.is_empty() {
-            writeln!(out, "  end")?;
-        }
-    }
-    let number = |endpoint: &Endpoint| numbers.iter().position(|known| *known == endpoint).unwrap_or_default();
-    for edge in edges {
-        let (label, worked) = edge_label(edge);
-        let arrow = if worked { "-->" } else { "-.->" };
-        writeln!(out, "  n{} {arrow}|\"{label}\"| n{}", number(&edge.key.client), number(&edge.key.server))?;
-    }
-    Ok(())
+fn arrows(edges: &[&Edge]) -> Vec<Arrow> {
+    let arrow = |edge: &&Edge| {
+        let used = edge.used();
+        let outcome = match used {
+            Some(_) => String::new(),
+            None => edge.outcomes.keys().map(|outcome| format!(" {outcome}")).collect(),
+        };
+        let label = format!("{}/{}{outcome}", edge.key.port, edge.key.protocol);
+        Arrow { from: node(&edge.key.client), to: node(&edge.key.server), label, dashed: used.is_none() }
+    };
+    edges.iter().map(arrow).collect()
 }

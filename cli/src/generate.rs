@@ -38,7 +38,7 @@ pub(crate) fn run(args: &GenerateArgs, out: &mut impl Write) -> anyhow::Result<E
     }
     let cluster = input::cluster(&args.cluster)?;
     let watched = watched(&args.watched, &cluster.inventory)?;
-    let traffic = input::traffic(&args.flows, &cluster.inventory, args.quiet)?;
+    let traffic = input::traffic(&args.flows.pcaps, &args.flows.window, &cluster.inventory, args.quiet)?;
     let resolved = resolve(&traffic.tracked.flows, &traffic.tracked.names, &cluster.inventory);
     let options = Options {
         choices: Choices { allow_metadata: args.allow_metadata, exclude },

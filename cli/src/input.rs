@@ -12,7 +12,7 @@ use synth::inventory::{Inventory, Options};
 use synth::manifest::Objects;
 use synth::policy::PolicySet;
 
-use crate::args::{ClusterInput, FlowInput};
+use crate::args::{ClusterInput, Window};
 
 /// The cluster's objects and what could not be read of them.
 pub(crate) struct Cluster {
@@ -43,6 +43,11 @@ pub(crate) fn cluster(input: &ClusterInput) -> anyhow::Result<Cluster> {
     let inventory = Inventory::build(&objects, &options);
     let problems = objects.problems.iter().map(ToString::to_string).collect();
     Ok(Cluster { inventory, problems, ignored: objects.ignored })
+}
+
+/// Policies given beside the cluster; `None` where none are.
+pub(crate) fn proposed(paths: &[PathBuf]) -> anyhow::Result<Option<Objects>> {
+    (!paths.is_empty()).then(|| objects(paths)).transpose()
 }
 
 /// The policies to hold something against: those of the cluster, or the `proposed` ones. Cluster-wide policies stay in
@@ -111,18 +116,23 @@ fn manifest_files(path: &Path) -> anyhow::Result<Vec<PathBuf>> {
 }
 
 /// Reads the captures as one, by time. Addresses that change hands in `inventory` start new conversations.
-pub(crate) fn traffic(input: &FlowInput, inventory: &Inventory, quiet: bool) -> anyhow::Result<Traffic> {
-    let stdin = input.pcaps.iter().filter(|path| path.as_os_str() == "-").count();
+pub(crate) fn traffic(
+    pcaps: &[PathBuf],
+    window: &Window,
+    inventory: &Inventory,
+    quiet: bool,
+) -> anyhow::Result<Traffic> {
+    let stdin = pcaps.iter().filter(|path| path.as_os_str() == "-").count();
     if stdin > 1 {
         bail!("--pcap -: stdin can be read only once");
     }
-    if input.pcaps.len() > usize::from(u16::MAX) {
+    if pcaps.len() > usize::from(u16::MAX) {
         bail!("--pcap: more than {} files", u16::MAX);
     }
-    let mut files = input.pcaps.iter().map(|path| CaptureFile::open(path)).collect::<Result<Vec<_>, _>>()?;
+    let mut files = pcaps.iter().map(|path| CaptureFile::open(path)).collect::<Result<Vec<_>, _>>()?;
     let mut tracker = Tracker::new(inventory.turnovers());
-    let since = input.since.unwrap_or(Timestamp::MIN);
-    let until = input.until.unwrap_or(Timestamp::MAX);
+    let since = window.since.unwrap_or(Timestamp::MIN);
+    let until = window.until.unwrap_or(Timestamp::MAX);
     let show = !quiet && io::stderr().is_terminal();
     let progress = |frames: u64| {
         if show && frames.is_multiple_of(1 << 20) {

@@ -6,10 +6,15 @@
 mod args;
 mod check;
 mod declared;
+mod diff;
+mod drawing;
 mod exit;
+mod explain;
 mod flows;
 mod generate;
 mod input;
+mod ports;
+mod reach;
 mod row;
 mod selection;
 mod summary;
@@ -37,6 +42,9 @@ fn main() -> ExitCode {
         Command::Flows(args) => flows::run(args, &mut out),
         Command::Generate(args) => generate::run(args, &mut out),
         Command::Check(args) => check::run(args, &mut out),
+        Command::Reach(args) => reach::run(args, &mut out),
+        Command::Explain(args) => explain::run(args, &mut out),
+        Command::Diff(args) => diff::run(args, &mut out),
     };
     match done.and_then(|exit| out.flush().map(|()| exit).map_err(Into::into)) {
         Ok(exit) => exit.into(),

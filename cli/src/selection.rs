@@ -32,9 +32,14 @@ impl Selection {
             && self.selector.as_ref().is_none_or(labelled)
     }
 
+    /// Whether nothing is left out.
+    pub(crate) fn is_everything(&self) -> bool {
+        self.namespace.is_none() && self.selector.is_none()
+    }
+
     /// Whether one of two endpoints is asked for.
     pub(crate) fn touches(&self, ends: [&Endpoint; 2], inventory: &Inventory) -> bool {
-        self.namespace.is_none() && self.selector.is_none()
+        self.is_everything()
             || ends.into_iter().filter_map(Endpoint::workload).any(|workload| self.has(workload, inventory))
     }
 }

@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 
 use capture::Timestamp;
+use synth::manifest::Objects;
 use synth::resolve::Doubts;
 
 use crate::input::{Cluster, Traffic};
@@ -23,6 +24,25 @@ pub(crate) fn number(value: u64) -> String {
 
 /// Differences between the clocks of two files above this, in nanoseconds, are worth a line.
 const SKEW: i64 = 10_000_000;
+
+/// Reports what could not be read of the cluster's objects and of those given beside it, and warnings about them unless
+/// `quiet`; whether something could not be read.
+pub(crate) fn objects(cluster: &Cluster, proposed: Option<&Objects>, quiet: bool) -> io::Result<bool> {
+    let mut err = io::stderr().lock();
+    for problem in &cluster.problems {
+        writeln!(err, "error: {problem}")?;
+    }
+    let refused = proposed.map(|objects| objects.problems.as_slice()).unwrap_or_default();
+    for problem in refused {
+        writeln!(err, "error: {problem}")?;
+    }
+    if !quiet {
+        for warning in &cluster.inventory.warnings {
+            writeln!(err, "warning: {warning}")?;
+        }
+    }
+    Ok(!cluster.problems.is_empty() || !refused.is_empty())
+}
 
 /// Reports problems always, and the summary of the input unless `quiet`.
 pub(crate) fn input(cluster: &Cluster, traffic: &Traffic, doubts: &Doubts, quiet: bool) -> anyhow::Result<()> {

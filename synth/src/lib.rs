@@ -20,6 +20,7 @@ pub mod addresses;
 pub mod check;
 pub mod cluster;
 pub mod declare;
+pub mod diff;
 pub mod endpoint;
 pub mod evaluate;
 pub mod evidence;

@@ -9,6 +9,8 @@ mod atoms;
 mod classes;
 mod compile;
 mod index;
+pub mod listing;
+pub mod summary;
 mod term;
 
 use crate::cluster::Tier;
@@ -31,6 +33,23 @@ pub struct Row {
     pub allowed: Access,
     /// If a domain name stands for the address; disjoint from `allowed`.
     pub unknown: Access,
+}
+
+impl Row {
+    /// What is here and not in `other`: allowed and not for certain there, or unknown here and denied there.
+    pub fn beyond(&self, other: &Row) -> Row {
+        let mut unknown = self.unknown.clone();
+        unknown.subtract(&other.unknown);
+        unknown.subtract(&other.allowed);
+        let mut allowed = self.allowed.clone();
+        allowed.subtract(&other.allowed);
+        Row { allowed, unknown }
+    }
+
+    /// Whether nothing can be reached.
+    pub fn is_empty(&self) -> bool {
+        self.allowed.is_empty() && self.unknown.is_empty()
+    }
 }
 
 /// Connectivity under one set of policies.
