@@ -33,7 +33,7 @@ pub(crate) fn run(args: &CheckArgs, out: &mut impl Write) -> anyhow::Result<Exit
     let proposed = input::proposed(&args.policies)?;
     let traffic = input::traffic(&args.flows.pcaps, &args.flows.window, &cluster.inventory, args.quiet)?;
     let resolved = resolve(&traffic.tracked.flows, &traffic.tracked.names, &cluster.inventory);
-    let policies = input::policies(&cluster.inventory, proposed.as_ref());
+    let policies = input::policies(&cluster.inventory, proposed.as_ref().map(|proposed| &proposed.inventory));
     let findings = check(&resolved.graph, policies, proposed.is_some(), &cluster.inventory);
     let findings: Vec<&Finding<'_>> = findings
         .iter()
@@ -58,7 +58,7 @@ pub(crate) fn run(args: &CheckArgs, out: &mut impl Write) -> anyhow::Result<Exit
     out.flush()?;
     summary::input(&cluster, &traffic, &resolved.doubts, args.quiet)?;
     let mut err = io::stderr().lock();
-    let refused = proposed.as_ref().map(|objects| objects.problems.as_slice()).unwrap_or_default();
+    let refused = proposed.as_ref().map(|proposed| proposed.problems.as_slice()).unwrap_or_default();
     for problem in refused {
         writeln!(err, "error: {problem}")?;
     }

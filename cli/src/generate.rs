@@ -200,16 +200,13 @@ fn report(
     let of = inventory.workloads.values().filter(|info| !info.host_network).count();
     writeln!(err, "{written} policies; {workloads} of {of} workloads isolated, {rules} rules")?;
     writeln!(err, "gate: {} edges replayed, none denied", number(proof.replayed))?;
-    match proof.tightness {
-        Some(tightness) => writeln!(
-            err,
-            "tightness: {} of {} pairs of pods may talk, {} were seen to",
-            number(tightness.allowed),
-            number(tightness.all),
-            number(tightness.observed)
-        )?,
-        None => writeln!(err, "tightness: not computed for so many workloads")?,
-    }
+    writeln!(
+        err,
+        "tightness: {} of {} pairs of pods may talk, {} were seen to",
+        number(proof.tightness.allowed),
+        number(proof.tightness.all),
+        number(proof.tightness.observed)
+    )?;
     for (reason, edges) in left {
         let connections: u64 =
             edges.iter().flat_map(|edge| edge.outcomes.values()).map(|evidence| evidence.connections).sum();

@@ -38,21 +38,30 @@ pub(crate) struct Traffic {
 
 /// Reads the cluster input; without any the inventory is empty.
 pub(crate) fn cluster(input: &ClusterInput) -> anyhow::Result<Cluster> {
-    let objects = objects(&input.clusters)?;
-    let options = Options { pod_ranges: input.pod_ranges.clone() };
-    let inventory = Inventory::build(&objects, &options);
-    let problems = objects.problems.iter().map(ToString::to_string).collect();
-    Ok(Cluster { inventory, problems, ignored: objects.ignored })
+    Ok(resolved(&objects(&input.clusters)?, &Options { pod_ranges: input.pod_ranges.clone() }))
 }
 
-/// Policies given beside the cluster; `None` where none are.
-pub(crate) fn proposed(paths: &[PathBuf]) -> anyhow::Result<Option<Objects>> {
-    (!paths.is_empty()).then(|| objects(paths)).transpose()
+fn resolved(objects: &Objects, options: &Options) -> Cluster {
+    let inventory = Inventory::build(objects, options);
+    let problems = objects.problems.iter().map(ToString::to_string).collect();
+    Cluster { inventory, problems, ignored: objects.ignored.clone() }
+}
+
+/// Policies given beside the cluster, with whatever else stands in their files; `None` where none are.
+pub(crate) fn proposed(paths: &[PathBuf]) -> anyhow::Result<Option<Cluster>> {
+    (!paths.is_empty()).then(|| Ok(resolved(&objects(paths)?, &Options::default()))).transpose()
+}
+
+/// One side of a change. A directory without manifests is a side without policies.
+pub(crate) fn side(path: &Path, options: &Options) -> anyhow::Result<Cluster> {
+    let is_empty = path.is_dir() && manifest_files(path)?.is_empty();
+    let objects = if is_empty { Objects::default() } else { objects(&[path.to_path_buf()])? };
+    Ok(resolved(&objects, options))
 }
 
 /// The policies to hold something against: those of the cluster, or the `proposed` ones. Cluster-wide policies stay in
 /// force where none is proposed: those who write NetworkPolicies seldom write them.
-pub(crate) fn policies<'a>(inventory: &'a Inventory, proposed: Option<&'a Objects>) -> PolicySet<'a> {
+pub(crate) fn policies<'a>(inventory: &'a Inventory, proposed: Option<&'a Inventory>) -> PolicySet<'a> {
     let Some(proposed) = proposed else { return inventory.policy_set() };
     match proposed.cluster_policies.is_empty() {
         true => PolicySet { network: &proposed.policies, cluster: &inventory.cluster_policies },

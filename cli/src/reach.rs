@@ -47,7 +47,7 @@ pub(crate) fn run(args: &ReachArgs, out: &mut impl Write) -> anyhow::Result<Exit
     let cluster = input::cluster(&args.cluster)?;
     let proposed = input::proposed(&args.policies)?;
     let inventory = &cluster.inventory;
-    let set = input::policies(inventory, proposed.as_ref());
+    let set = input::policies(inventory, proposed.as_ref().map(|proposed| &proposed.inventory));
     let classes = Classes::new(inventory, &[set], (&args.plugin).into());
     let reach = Reach::new(&classes, set);
     let granularity = match args.granularity {
@@ -85,7 +85,7 @@ pub(crate) fn run(args: &ReachArgs, out: &mut impl Write) -> anyhow::Result<Exit
         _ => {}
     }
     out.flush()?;
-    let refused = summary::objects(&cluster, proposed.as_ref(), args.quiet)?;
+    let refused = summary::objects(&cluster, proposed.as_ref())?;
     if !args.quiet {
         let mut err = io::stderr().lock();
         let pods: usize = (0..classes.len() as u32).map(|class| classes.pods(class).len()).sum();

@@ -3,7 +3,6 @@
 use std::io::{self, Write};
 
 use capture::Timestamp;
-use synth::manifest::Objects;
 use synth::resolve::Doubts;
 
 use crate::input::{Cluster, Traffic};
@@ -25,44 +24,44 @@ pub(crate) fn number(value: u64) -> String {
 /// Differences between the clocks of two files above this, in nanoseconds, are worth a line.
 const SKEW: i64 = 10_000_000;
 
-/// Reports what could not be read of the cluster's objects and of those given beside it, and warnings about them unless
-/// `quiet`; whether something could not be read.
-pub(crate) fn objects(cluster: &Cluster, proposed: Option<&Objects>, quiet: bool) -> io::Result<bool> {
+/// Reports what could not be read of the cluster's objects and of those given beside it; whether there was anything.
+pub(crate) fn objects(cluster: &Cluster, proposed: Option<&Cluster>) -> io::Result<bool> {
     let mut err = io::stderr().lock();
     for problem in &cluster.problems {
         writeln!(err, "error: {problem}")?;
     }
-    let refused = proposed.map(|objects| objects.problems.as_slice()).unwrap_or_default();
+    let refused = proposed.map(|proposed| proposed.problems.as_slice()).unwrap_or_default();
     for problem in refused {
         writeln!(err, "error: {problem}")?;
-    }
-    if !quiet {
-        for warning in &cluster.inventory.warnings {
-            writeln!(err, "warning: {warning}")?;
-        }
     }
     Ok(!cluster.problems.is_empty() || !refused.is_empty())
 }
 
 /// Reports problems always, and the summary of the input unless `quiet`.
-pub(crate) fn input(cluster: &Cluster, traffic: &Traffic, doubts: &Doubts, quiet: bool) -> anyhow::Result<()> {
-    let mut err = io::stderr().lock();
-    for problem in &cluster.problems {
-        writeln!(err, "error: {problem}")?;
-    }
-    for observer in &traffic.observers {
-        if let Some(damage) = &observer.damage {
-            writeln!(
-                err,
-                "warning: {}: {damage}; the {} frames before it count",
-                observer.name,
-                number(observer.frames)
-            )?;
-        }
-    }
+pub(crate) fn input(cluster: &Cluster, traffic: &Traffic, doubts: &Doubts, quiet: bool) -> io::Result<()> {
+    objects(cluster, None)?;
+    damage(traffic)?;
     if quiet {
         return Ok(());
     }
+    self::traffic(traffic, doubts, cluster)
+}
+
+/// Reports what could not be read of captures.
+pub(crate) fn damage(traffic: &Traffic) -> io::Result<()> {
+    let mut err = io::stderr().lock();
+    for observer in &traffic.observers {
+        if let Some(damage) = &observer.damage {
+            let (name, frames) = (&observer.name, number(observer.frames));
+            writeln!(err, "warning: {name}: {damage}; the {frames} frames before it count")?;
+        }
+    }
+    Ok(())
+}
+
+/// Warnings about the objects, and what the captures held.
+pub(crate) fn traffic(traffic: &Traffic, doubts: &Doubts, cluster: &Cluster) -> io::Result<()> {
+    let mut err = io::stderr().lock();
     for warning in &cluster.inventory.warnings {
         writeln!(err, "warning: {warning}")?;
     }
@@ -113,10 +112,10 @@ pub(crate) fn input(cluster: &Cluster, traffic: &Traffic, doubts: &Doubts, quiet
             )?;
         }
     }
-    let ignored: u64 = cluster.ignored.values().sum();
-    if ignored > 0 {
+    let count: u64 = cluster.ignored.values().sum();
+    if count > 0 {
         let kinds: Vec<String> = cluster.ignored.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
-        writeln!(err, "{} objects of other kinds ignored: {}", number(ignored), kinds.join(", "))?;
+        writeln!(err, "{} objects of other kinds ignored: {}", number(count), kinds.join(", "))?;
     }
     if tally.frames > 0 && doubts.conversations == 0 {
         writeln!(err, "no flows: none of the frames belongs to a conversation")?;

@@ -4,19 +4,26 @@ use std::io::{self, Write};
 
 /// Writes rows under a header, columns two spaces apart and as wide as their widest cell.
 pub(crate) fn write<const N: usize>(out: &mut impl Write, header: [&str; N], rows: &[[String; N]]) -> io::Result<()> {
-    let mut widths = header.map(|cell| cell.chars().count());
-    for row in rows {
+    let header = [header.map(str::to_string)];
+    for line in aligned(header.iter().chain(rows)) {
+        writeln!(out, "{line}")?;
+    }
+    Ok(())
+}
+
+/// Rows as lines, columns two spaces apart and as wide as their widest cell.
+pub(crate) fn aligned<'r, const N: usize>(
+    rows: impl IntoIterator<Item = &'r [String; N], IntoIter: Clone>,
+) -> impl Iterator<Item = String> {
+    let rows = rows.into_iter();
+    let mut widths = [0; N];
+    for row in rows.clone() {
         for (width, cell) in widths.iter_mut().zip(row) {
             *width = (*width).max(cell.chars().count());
         }
     }
-    let mut line = |cells: [&str; N]| {
-        let padded: Vec<String> = cells.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}")).collect();
-        writeln!(out, "{}", padded.join("  ").trim_end())
-    };
-    line(header)?;
-    for row in rows {
-        line(std::array::from_fn(|index| row[index].as_str()))?;
-    }
-    Ok(())
+    rows.map(move |row| {
+        let padded: Vec<String> = row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}")).collect();
+        padded.join("  ").trim_end().to_string()
+    })
 }

@@ -99,19 +99,42 @@ impl AddressSet {
     }
 }
 
-/// `10.0.0.0/8, 2001:db8::/32`; `no address` for the empty set.
+/// `10.0.0.0/8, 2001:db8::/32`; where that is shorter, `0.0.0.0/0 except 10.0.0.0/8`; `no address` for the empty set.
 impl fmt::Display for AddressSet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.is_empty() {
             return f.write_str("no address");
         }
-        for (count, net) in self.cidrs().enumerate() {
-            if count > 0 {
-                f.write_str(", ")?;
-            }
-            write!(f, "{net}")?;
+        let v4 = AddressSet { v4: self.v4.clone(), v6: Ranges::default() };
+        let v6 = AddressSet { v4: Ranges::default(), v6: self.v6.clone() };
+        let words: Vec<String> = [v4, v6].iter().filter(|set| !set.is_empty()).map(AddressSet::shortest).collect();
+        f.write_str(&words.join(", "))
+    }
+}
+
+impl AddressSet {
+    /// A set of one family in words.
+    fn shortest(&self) -> String {
+        let list = |set: &AddressSet| set.cidrs().map(|net| net.to_string()).collect::<Vec<_>>();
+        let plain = list(self);
+        // Of one range there is nothing shorter.
+        let hull = (plain.len() > 2).then(|| self.hull()).flatten();
+        let except = hull.map(|hull| (hull, list(&AddressSet::of(hull).difference(self))));
+        match except {
+            Some((hull, except)) if except.len() + 1 < plain.len() => format!("{hull} except {}", except.join(", ")),
+            _ => plain.join(", "),
         }
-        Ok(())
+    }
+
+    /// The smallest CIDR around a set of one family.
+    fn hull(&self) -> Option<IpNet> {
+        let mut hull = self.cidrs().next()?;
+        for net in self.cidrs() {
+            while !hull.contains(&net) {
+                hull = hull.supernet()?;
+            }
+        }
+        Some(hull)
     }
 }
 
@@ -131,7 +154,9 @@ mod tests {
         let rest = halves.difference(&set(&["10.0.0.0/8", "::/0"]));
         assert!(rest.contains("::ffff:9.255.255.255".parse().unwrap()) && !rest.contains("10.0.0.0".parse().unwrap()));
         assert_eq!(rest.ranges().count(), 2);
+        assert_eq!(rest.to_string(), "0.0.0.0/0 except 10.0.0.0/8");
         assert_eq!(rest.union(&set(&["10.0.0.0/8"])).to_string(), "0.0.0.0/0");
+        assert_eq!(set(&["10.0.0.1/32", "10.0.0.9/32", "fd00::/8"]).to_string(), "10.0.0.1/32, 10.0.0.9/32, fd00::/8");
     }
 
     #[test]

@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 
 use capture::{Outcome, Timestamp};
 
-use crate::evaluate::{Decider, Decision, Evaluator, Matched, Side, Verdict};
+use crate::evaluate::{Decider, Evaluator, Matched, Verdict};
 use crate::evidence::{End, Evidence};
 use crate::graph::{Edge, Graph};
 use crate::inventory::Inventory;
-use crate::learn::{Choices, decide, is_translated};
+use crate::learn::{Choices, decide};
 use crate::policy::{AnyPolicy, Direction, PolicySet};
-use crate::prove::party;
+use crate::replay::denial;
 
 /// What is wrong with an edge and the policies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -66,14 +66,9 @@ pub fn check<'a>(graph: &'a Graph, policies: PolicySet<'_>, proposed: bool, inve
                 .pairs
                 .iter()
                 .filter_map(|((client, server), opened)| {
-                    let (from, to) = (party(client, inventory), party(server, inventory));
-                    let verdict = evaluator.verdict(from, to, edge.key.protocol, edge.key.port);
-                    // What a domain name stands for is not known here, so nobody denies it; and the server's policies
-                    // may have seen another source than this view shows.
-                    let denied = |side: &Side| side.decision == Decision::Denied;
-                    let ingress = denied(&verdict.ingress) && !is_translated(evidence);
                     let pair = (*client, *server);
-                    (denied(&verdict.egress) || ingress).then_some(Denied { pair, opened: *opened, verdict })
+                    let verdict = denial(&evaluator, edge, evidence, pair, inventory)?;
+                    Some(Denied { pair, opened: *opened, verdict })
                 })
                 .collect();
             if denied.is_empty() {

@@ -1,5 +1,7 @@
 //! What a change of policies does: connectivity gained and lost.
 
+mod observed;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::rc::Rc;
@@ -13,6 +15,8 @@ use crate::ports::PortSet;
 use crate::reach::listing::{Addresses, Granularity, Listing, Ports};
 use crate::reach::{Reach, Row};
 
+pub use observed::{Observed, Stopped};
+
 /// One side of a change.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Side<'a> {
@@ -20,6 +24,15 @@ pub enum Side<'a> {
     Workload(&'a Workload),
     /// Addresses outside.
     Outside(AddressSet),
+}
+
+impl<'a> Side<'a> {
+    fn by_range(&self) -> Vec<Side<'a>> {
+        match self {
+            Side::Workload(workload) => vec![Side::Workload(workload)],
+            Side::Outside(set) => set.cidrs().map(|net| Side::Outside(AddressSet::of(net))).collect(),
+        }
+    }
 }
 
 impl fmt::Display for Side<'_> {
@@ -120,6 +133,17 @@ fn changes<'a>(listing: &Listing<'a>, row: impl Fn(u32) -> Rc<Row>) -> Vec<Chang
 }
 
 impl<'a> Change<'a> {
+    /// The same, one range of addresses at a time.
+    pub fn by_range(&self) -> impl Iterator<Item = Change<'a>> {
+        let (client, server) = (self.client.by_range(), self.server.by_range());
+        let pairs = client.into_iter().flat_map(move |client| {
+            let with = server.clone();
+            with.into_iter().map(move |server| (client.clone(), server))
+        });
+        let (allowed, unknown) = (self.allowed.clone(), self.unknown.clone());
+        pairs.map(move |(client, server)| Change { client, server, allowed: allowed.clone(), unknown: unknown.clone() })
+    }
+
     fn new(client: Side<'a>, server: Side<'a>, ports: Ports) -> Change<'a> {
         Change { client, server, allowed: ports.allowed, unknown: ports.unknown }
     }

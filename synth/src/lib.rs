@@ -36,6 +36,7 @@ pub mod prove;
 pub mod ranges;
 pub mod reach;
 pub mod render;
+pub mod replay;
 pub mod resolve;
 pub mod select;
 pub mod synthesize;

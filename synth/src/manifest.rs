@@ -23,8 +23,8 @@ use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
 
-use self::document::{Document, Form};
-use self::node::{Node, Value};
+use self::document::{Document, Form, TypedList};
+use self::node::{Key, Node, Value};
 use crate::cluster::ClusterPolicy;
 use crate::policy::{Origin, Policy, PolicySet};
 
@@ -110,10 +110,12 @@ impl Objects {
         }
         let kind = match kind {
             Some(kind) => kind.to_string(),
-            None => match source.read::<Option<Head>>()? {
+            None => match (source.read::<Option<Head>>()?, source.list()) {
                 // Comments alone, or `null`.
-                None => return Ok(()),
-                Some(head) => head.kind.ok_or_else(|| source.refuse("an object without `kind`"))?,
+                (None, _) => return Ok(()),
+                (Some(Head { kind: Some(kind) }), _) => kind,
+                (Some(_), Some(list)) => list.kind.to_string(),
+                (Some(_), None) => return Err(source.refuse("an object without `kind`")),
             },
         };
         let origin = Origin { file: file.clone(), line: source.line() };
@@ -156,9 +158,11 @@ impl Objects {
 
     /// A List that could not be cut by its text: in flow style, with anchors, or inside another.
     fn list(&mut self, file: &Arc<str>, tree: &Node) {
+        let text = |key| tree.get(key).and_then(Node::text);
+        let list = text("kind").and_then(|kind| TypedList::new(kind, text("apiVersion").unwrap_or_default()));
         for item in tree.get("items").and_then(Node::items).unwrap_or_default() {
             let kind = item.get("kind").and_then(Node::text);
-            if let Err(refused) = self.object(file, &Source::Tree(item), kind) {
+            if let Err(refused) = self.object(file, &Source::Tree(item, list), kind) {
                 self.problem(file, refused.line, refused.message);
             }
         }
@@ -181,7 +185,7 @@ struct Refused {
 /// An object that has not been read yet.
 enum Source<'a> {
     Text(Document<'a>),
-    Tree(&'a Node),
+    Tree(&'a Node, Option<TypedList<'a>>),
 }
 
 impl Source<'_> {
@@ -192,7 +196,14 @@ impl Source<'_> {
                 let blank = |line: &&str| line.trim().is_empty() || line.trim_start().starts_with('#');
                 document.line + document.text.lines().take_while(blank).count() as u32
             }
-            Source::Tree(tree) => tree.line,
+            Source::Tree(tree, _) => tree.line,
+        }
+    }
+
+    fn list(&self) -> Option<TypedList<'_>> {
+        match self {
+            Source::Text(document) => document.list,
+            Source::Tree(_, list) => *list,
         }
     }
 
@@ -200,9 +211,27 @@ impl Source<'_> {
         Refused { line: self.line(), message: message.to_string() }
     }
 
+    /// The object, with what its List says of it.
     fn tree(&self) -> Result<Cow<'_, Node>, Refused> {
+        let mut tree = self.written_tree()?;
+        if let Some(list) = self.list()
+            && tree.get("kind").is_none()
+            && let Value::Mapping(entries) = &mut tree.to_mut().value
+        {
+            let known = |key: &str| entries.iter().any(|(known, _)| known.text == key);
+            let absent = [("apiVersion", list.version), ("kind", list.kind)].into_iter().filter(|(key, _)| !known(key));
+            for (key, value) in absent.collect::<Vec<_>>() {
+                let line = self.line();
+                let value = Node { line, value: Value::String(value.to_string()) };
+                entries.push((Key { line, text: key.to_string() }, value));
+            }
+        }
+        Ok(tree)
+    }
+
+    fn written_tree(&self) -> Result<Cow<'_, Node>, Refused> {
         match self {
-            Source::Tree(tree) => Ok(Cow::Borrowed(tree)),
+            Source::Tree(tree, _) => Ok(Cow::Borrowed(tree)),
             Source::Text(document) => {
                 let tree = node::parse(document.text, document.line)
                     .map_err(|error| Refused { line: error.line, message: hint(error.message) })?;
@@ -221,7 +250,7 @@ impl Source<'_> {
             text.rsplit_once(" at line ").map_or(text.as_str(), |(message, _)| message).to_string()
         };
         match self {
-            Source::Tree(tree) => {
+            Source::Tree(tree, _) => {
                 serde_json::from_value(tree.to_value()).map_err(|error| self.refuse(&without_place(&error)))
             }
             Source::Text(document) => match document.form {
@@ -251,6 +280,28 @@ fn hint(message: String) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn items_of_typed_lists_need_not_name_their_kind() {
+        let policy = r#"{"metadata": {"name": "p", "namespace": "shop"}, "spec": {"podSelector": {}}}"#;
+        let head = r#""kind": "NetworkPolicyList", "apiVersion": "networking.k8s.io/v1""#;
+        for (text, form) in [
+            (format!("{{{head}, \"items\": [{policy}]}}"), "JSON"),
+            (format!("{{\"items\": [{policy}], {head}}}"), "JSON, items first"),
+            (format!("kind: NetworkPolicyList\napiVersion: networking.k8s.io/v1\nitems:\n- {policy}\n"), "YAML"),
+            (format!("kind: NetworkPolicyList\napiVersion: networking.k8s.io/v1\nitems: [{policy}]\n"), "a flow list"),
+        ] {
+            let mut objects = Objects::default();
+            objects.load("list", &text);
+            assert_eq!(objects.problems, [], "{form}");
+            assert_eq!(objects.policies.iter().map(Policy::id).collect::<Vec<_>>(), ["shop/p"], "{form}");
+        }
+        let mut objects = Objects::default();
+        objects.load("list", &format!("{{\"kind\": \"List\", \"items\": [{policy}]}}"));
+        assert_eq!(objects.problems[0].message, "an object without `kind`", "a List of any kinds says nothing");
+        objects.load("pods", r#"{"kind": "PodList", "items": [{"metadata": {"name": "a"}}]}"#);
+        assert_eq!(objects.pods.len(), 1);
+    }
 
     #[test]
     fn kinds_of_policy_belong_to_their_groups() {

@@ -1,21 +1,20 @@
 //! The gate: the generated set, read back from its own YAML, has to allow every edge it was made from, together with
 //! the policies that are in the cluster already.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
-use crate::endpoint::{Pod, Workload};
-use crate::evaluate::{Decider, Decision, Evaluator, Party, Side};
+use crate::endpoint::Workload;
+use crate::evaluate::{Decider, Decision, Evaluator, Options, Side};
 use crate::evidence::{End, Evidence};
 use crate::graph::{Edge, Graph};
 use crate::inventory::Inventory;
-use crate::learn::{Choices, Reason, decide, is_translated};
+use crate::learn::{Choices, Reason, decide};
 use crate::manifest::Objects;
 use crate::policy::{AnyPolicy, Direction, Policy, PolicySet};
+use crate::reach::{Classes, Reach};
 use crate::render::render;
+use crate::replay::{denial, party};
 use crate::synthesize::{Plan, is_managed};
-
-/// Workload classes for which the tightness is computed; the number of pairs is its square.
-const MAX_CLASSES: usize = 1_000;
 
 /// What replaying the traffic showed.
 #[derive(Debug, Clone, Default)]
@@ -30,12 +29,12 @@ pub struct Proof {
     pub denied_before: Vec<String>,
     /// Edges that were excluded and that the set allows all the same, because labels tell nobody apart.
     pub excluded_but_allowed: Vec<String>,
-    /// How tight the set is; `None` where the cluster is too large to say.
-    pub tightness: Option<Tightness>,
+    /// How tight the set is.
+    pub tightness: Tightness,
 }
 
 /// Ordered pairs of different pods.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Tightness {
     /// Pairs that may talk on at least one port.
     pub allowed: u64,
@@ -66,7 +65,8 @@ pub fn prove(plan: &Plan, graph: &Graph, inventory: &Inventory, choices: &Choice
         .collect();
     let count = generated.len();
     let all: Vec<Policy> = generated.into_iter().chain(existing).collect();
-    let evaluator = inventory.evaluator(PolicySet { network: &all, cluster: &inventory.cluster_policies });
+    let set = PolicySet { network: &all, cluster: &inventory.cluster_policies };
+    let evaluator = inventory.evaluator(set);
     let mut observed: BTreeSet<(&Workload, &Workload)> = BTreeSet::new();
     for edge in graph.edges() {
         match decide(edge, inventory, choices) {
@@ -81,7 +81,7 @@ pub fn prove(plan: &Plan, graph: &Graph, inventory: &Inventory, choices: &Choice
             Err(_) => {}
         }
     }
-    proof.tightness = tightness(&evaluator, &observed, inventory);
+    proof.tightness = tightness(set, &observed, inventory);
     proof
 }
 
@@ -129,14 +129,6 @@ fn read_back(plan: &Plan, broken: &mut Vec<String>) -> Vec<Policy> {
     generated
 }
 
-/// One end as policies see it.
-pub fn party<'a>(end: &End, inventory: &'a Inventory) -> Party<'a> {
-    match end.pod {
-        Some(pod) => Party::Pod { pod: inventory.pod(pod), address: Some(end.ip) },
-        None => Party::Address { ip: end.ip, node: inventory.node_name(end.ip) },
-    }
-}
-
 fn replay(
     edge: &Edge,
     evidence: &Evidence,
@@ -146,17 +138,8 @@ fn replay(
     proof: &mut Proof,
 ) {
     for (client, server) in evidence.pairs.keys() {
-        let (from, to) = (party(client, inventory), party(server, inventory));
-        if evaluator.allowed(from, to, edge.key.protocol, edge.key.port) {
-            continue;
-        }
-        let verdict = evaluator.verdict(from, to, edge.key.protocol, edge.key.port);
-        // What a domain name stands for is not known here, so nobody denies it; and the server's policies may have seen
-        // another source than this view shows.
+        let Some(verdict) = denial(evaluator, edge, evidence, (*client, *server), inventory) else { continue };
         let denied = |side: &Side| side.decision == Decision::Denied;
-        if verdict.decision() != Decision::Denied || !denied(&verdict.egress) && is_translated(evidence) {
-            continue;
-        }
         // What the Admin tier denies, no NetworkPolicy can allow.
         let ours = |side: &Side| {
             denied(side)
@@ -178,42 +161,27 @@ fn replay(
     }
 }
 
-/// Pods that no policy can tell apart are counted, not compared one by one.
-fn tightness(
-    evaluator: &Evaluator<'_>,
-    observed: &BTreeSet<(&Workload, &Workload)>,
-    inventory: &Inventory,
-) -> Option<Tightness> {
-    let mut classes: BTreeMap<(&Workload, &crate::label::Labels, &[crate::port::ContainerPort]), (&Pod, u64)> =
-        BTreeMap::new();
-    for pod in inventory.pods.iter().filter(|pod| !pod.finished && !pod.host_network) {
-        classes.entry((&pod.workload, &pod.labels, &pod.ports)).or_insert((pod, 0)).1 += 1;
+/// Pairs of today's pods, counted by classes of them that no policy tells apart.
+fn tightness(set: PolicySet<'_>, observed: &BTreeSet<(&Workload, &Workload)>, inventory: &Inventory) -> Tightness {
+    let classes = Classes::new(inventory, &[set], Options::default());
+    let reach = Reach::new(&classes, set);
+    let pods = |class: u32| if classes.is_node(class) { 0 } else { classes.pods(class).len() as u64 };
+    let all: u64 = (0..classes.len() as u32).map(pods).sum();
+    let mut sum = Tightness { allowed: 0, observed: 0, all: all * all.saturating_sub(1) };
+    for client in (0..classes.len() as u32).filter(|class| pods(*class) > 0) {
+        let servers = reach.row(client).allowed.classes();
+        let others = |server: u32| pods(server) - u64::from(server == client);
+        sum.allowed += pods(client) * servers.iter().map(others).sum::<u64>();
     }
-    if classes.len() > MAX_CLASSES {
-        return None;
+    let size = |workload: &Workload| {
+        let pods = inventory.workloads.get(workload).map(|info| info.pods.iter()).unwrap_or_default();
+        pods.filter(|pod| classes.of_pod(**pod).is_some() && !inventory.pod(**pod).host_network).count() as u64
+    };
+    for (client, server) in observed {
+        let clients = size(client);
+        sum.observed += if client == server { clients * clients.saturating_sub(1) } else { clients * size(server) };
     }
-    // Two pods of one class are still two pods, which the evaluator must not take for one.
-    let classes: Vec<(&Pod, Pod, u64)> = classes
-        .into_values()
-        .map(|(pod, count)| (pod, Pod { name: format!("{}+", pod.name), ..pod.clone() }, count))
-        .collect();
-    let mut sum = Tightness { allowed: 0, observed: 0, all: 0 };
-    for (client, _, clients) in &classes {
-        for (server, stand_in, servers) in &classes {
-            let pairs = if std::ptr::eq(*client, *server) { clients * (clients - 1) } else { clients * servers };
-            if pairs == 0 {
-                continue;
-            }
-            sum.all += pairs;
-            if !evaluator.allowed_ports(Party::pod(client), Party::pod(stand_in)).is_empty() {
-                sum.allowed += pairs;
-            }
-            if observed.contains(&(&client.workload, &server.workload)) {
-                sum.observed += pairs;
-            }
-        }
-    }
-    Some(sum)
+    sum
 }
 
 #[cfg(test)]

@@ -15,6 +15,25 @@ pub struct Document<'a> {
     pub line: u32,
     /// How it is written.
     pub form: Form,
+    /// The List it is an item of, where that says what its items are.
+    pub list: Option<TypedList<'a>>,
+}
+
+/// A List of one kind, whose items need not name it: `kind: PodList`, as the API server sends it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TypedList<'a> {
+    /// `Pod`.
+    pub kind: &'a str,
+    /// `apiVersion` of the List and its items.
+    pub version: &'a str,
+}
+
+impl<'a> TypedList<'a> {
+    /// `kind` is the List's.
+    pub fn new(kind: &'a str, version: &'a str) -> Option<TypedList<'a>> {
+        let kind = kind.strip_suffix("List").filter(|kind| !kind.is_empty())?;
+        Some(TypedList { kind, version })
+    }
 }
 
 /// How an object is written.
@@ -50,9 +69,21 @@ fn is_json(text: &str) -> bool {
 }
 
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct JsonHead<'a> {
     #[serde(borrow, default)]
     items: Option<Vec<&'a RawValue>>,
+    #[serde(borrow, default)]
+    kind: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    api_version: Option<&'a RawValue>,
+}
+
+impl<'a> JsonHead<'a> {
+    fn list(&self) -> Option<TypedList<'a>> {
+        let text = |value: Option<&'a RawValue>| value.and_then(|value| serde_json::from_str::<&str>(value.get()).ok());
+        TypedList::new(text(self.kind)?, text(self.api_version).unwrap_or_default())
+    }
 }
 
 fn split_json(text: &str) -> (Vec<Document<'_>>, Vec<Unreadable>) {
@@ -63,15 +94,18 @@ fn split_json(text: &str) -> (Vec<Document<'_>>, Vec<Unreadable>) {
     let mut start = 0;
     while let Some(head) = values.next() {
         match head {
-            Ok(JsonHead { items: Some(items) }) => documents.extend(items.into_iter().map(|item| {
-                let offset = item.get().as_ptr() as usize - text.as_ptr() as usize;
-                Document { text: item.get(), line: lines.at(offset), form: Form::Json }
-            })),
-            Ok(JsonHead { items: None }) => {
+            Ok(head @ JsonHead { items: Some(_), .. }) => {
+                let list = head.list();
+                documents.extend(head.items.into_iter().flatten().map(|item| {
+                    let offset = item.get().as_ptr() as usize - text.as_ptr() as usize;
+                    Document { text: item.get(), line: lines.at(offset), form: Form::Json, list }
+                }));
+            }
+            Ok(JsonHead { items: None, .. }) => {
                 let end = values.byte_offset();
                 let value = text[start..end].trim_start();
                 let offset = end - value.len();
-                documents.push(Document { text: value, line: lines.at(offset), form: Form::Json });
+                documents.push(Document { text: value, line: lines.at(offset), form: Form::Json, list: None });
             }
             Err(error) => {
                 // The text of serde_json ends in its own line and column.
@@ -131,7 +165,7 @@ fn push_yaml<'a>(documents: &mut Vec<Document<'a>>, text: &'a str, line: u32) {
     }
     match list_items(text, line) {
         Some(items) => documents.extend(items),
-        None => documents.push(Document { text, line, form: Form::Yaml }),
+        None => documents.push(Document { text, line, form: Form::Yaml, list: None }),
     }
 }
 
@@ -144,6 +178,11 @@ fn list_items(text: &str, first_line: u32) -> Option<Vec<Document<'_>>> {
     if !text.lines().any(is_list) || has_anchors(text) {
         return None;
     }
+    let written = |key: &str| {
+        let value = text.lines().find_map(|line| line.strip_prefix(key))?;
+        Some(value.trim().trim_matches(['"', '\'']))
+    };
+    let list = TypedList::new(written("kind:")?, written("apiVersion:").unwrap_or_default());
     let mut items = Vec::new();
     let mut open: Option<(usize, u32)> = None;
     let mut indent = None;
@@ -161,7 +200,7 @@ fn list_items(text: &str, first_line: u32) -> Option<Vec<Document<'_>>> {
             let expected = *indent.get_or_insert(column);
             if column <= expected {
                 if let Some((start, line)) = open.take() {
-                    items.push(Document { text: &text[start..offset], line, form: Form::YamlItem(expected) });
+                    items.push(Document { text: &text[start..offset], line, form: Form::YamlItem(expected), list });
                 }
                 if column == expected && dash {
                     open = Some((offset, line));
@@ -173,7 +212,7 @@ fn list_items(text: &str, first_line: u32) -> Option<Vec<Document<'_>>> {
         offset += content.len();
     }
     if let (Some((start, line)), Some(indent)) = (open, indent) {
-        items.push(Document { text: &text[start..], line, form: Form::YamlItem(indent) });
+        items.push(Document { text: &text[start..], line, form: Form::YamlItem(indent), list });
     }
     (!items.is_empty()).then_some(items)
 }

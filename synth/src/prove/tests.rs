@@ -199,7 +199,7 @@ fn policies_of_the_cluster_count() {
 fn tightness_counts_ordered_pairs_of_different_pods() {
     let inventory = cluster(&[]);
     let resolved = resolved(&inventory);
-    let count = |plan: &Plan| proved(plan, &resolved, &inventory).tightness.unwrap();
+    let count = |plan: &Plan| proved(plan, &resolved, &inventory).tightness;
     // Four pods are twelve pairs. Seen: two pods of web to api, and to db.
     assert_eq!(count(&Plan::default()), Tightness { allowed: 12, observed: 4, all: 12 }, "nothing is isolated");
     let plan = synthesize(&resolved, &inventory, &synthesize::Options::default());
@@ -219,7 +219,7 @@ fn pods_that_are_over_or_on_the_host_network_are_in_no_pair() {
           status: {podIP: 192.168.0.1}}",
     ]);
     let resolved = resolved(&inventory);
-    assert_eq!(proved(&Plan::default(), &resolved, &inventory).tightness.unwrap().all, 12);
+    assert_eq!(proved(&Plan::default(), &resolved, &inventory).tightness.all, 12);
 }
 
 /// Values that YAML 1.1 takes for something else than text.
