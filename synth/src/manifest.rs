@@ -23,8 +23,8 @@ use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
 
-use self::document::{Document, Form};
-use self::node::{Node, Value};
+use self::document::{Document, Form, List};
+use self::node::{Key, Node, Value};
 use crate::cluster::ClusterPolicy;
 use crate::policy::{Origin, Policy, PolicySet};
 
@@ -113,7 +113,10 @@ impl Objects {
             None => match source.read::<Option<Head>>()? {
                 // Comments alone, or `null`.
                 None => return Ok(()),
-                Some(head) => head.kind.ok_or_else(|| source.refuse("an object without `kind`"))?,
+                Some(head) => head
+                    .kind
+                    .or_else(|| source.list().map(|list| list.kind.to_string()))
+                    .ok_or_else(|| source.refuse("an object without `kind`"))?,
             },
         };
         let origin = Origin { file: file.clone(), line: source.line() };
@@ -156,9 +159,11 @@ impl Objects {
 
     /// A List that could not be cut by its text: in flow style, with anchors, or inside another.
     fn list(&mut self, file: &Arc<str>, tree: &Node) {
+        let text = |key: &str| tree.get(key).and_then(Node::text);
+        let list = text("kind").and_then(|kind| List::new(kind, text("apiVersion")));
         for item in tree.get("items").and_then(Node::items).unwrap_or_default() {
             let kind = item.get("kind").and_then(Node::text);
-            if let Err(refused) = self.object(file, &Source::Tree(item), kind) {
+            if let Err(refused) = self.object(file, &Source::Tree(item, list), kind) {
                 self.problem(file, refused.line, refused.message);
             }
         }
@@ -181,10 +186,18 @@ struct Refused {
 /// An object that has not been read yet.
 enum Source<'a> {
     Text(Document<'a>),
-    Tree(&'a Node),
+    Tree(&'a Node, Option<List<'a>>),
 }
 
 impl Source<'_> {
+    /// The List of one kind that it is an item of.
+    fn list(&self) -> Option<List<'_>> {
+        match self {
+            Source::Text(document) => document.list,
+            Source::Tree(_, list) => *list,
+        }
+    }
+
     fn line(&self) -> u32 {
         match self {
             // A document may begin with blank lines and comments.
@@ -192,7 +205,7 @@ impl Source<'_> {
                 let blank = |line: &&str| line.trim().is_empty() || line.trim_start().starts_with('#');
                 document.line + document.text.lines().take_while(blank).count() as u32
             }
-            Source::Tree(tree) => tree.line,
+            Source::Tree(tree, _) => tree.line,
         }
     }
 
@@ -200,18 +213,30 @@ impl Source<'_> {
         Refused { line: self.line(), message: message.to_string() }
     }
 
+    /// The object as a tree; an item of a List of one kind says its kind and version as if it stood alone.
     fn tree(&self) -> Result<Cow<'_, Node>, Refused> {
-        match self {
-            Source::Tree(tree) => Ok(Cow::Borrowed(tree)),
+        let mut tree = match self {
+            Source::Tree(tree, _) => Cow::Borrowed(*tree),
             Source::Text(document) => {
                 let tree = node::parse(document.text, document.line)
                     .map_err(|error| Refused { line: error.line, message: hint(error.message) })?;
-                Ok(Cow::Owned(match (document.form, tree.value) {
+                Cow::Owned(match (document.form, tree.value) {
                     (Form::YamlItem(_), Value::Sequence(mut items)) if items.len() == 1 => items.remove(0),
                     (_, value) => Node { line: tree.line, value },
-                }))
+                })
+            }
+        };
+        let list = self.list();
+        let said = [("apiVersion", list.and_then(|list| list.api_version)), ("kind", list.map(|list| list.kind))];
+        for (key, text) in said.into_iter().filter_map(|(key, text)| Some((key, text?))) {
+            if tree.get(key).is_none()
+                && let Node { line, value: Value::Mapping(entries) } = tree.to_mut()
+            {
+                let value = Node { line: *line, value: Value::String(text.to_string()) };
+                entries.push((Key { line: *line, text: key.to_string() }, value));
             }
         }
+        Ok(tree)
     }
 
     fn read<T: DeserializeOwned>(&self) -> Result<T, Refused> {
@@ -221,7 +246,7 @@ impl Source<'_> {
             text.rsplit_once(" at line ").map_or(text.as_str(), |(message, _)| message).to_string()
         };
         match self {
-            Source::Tree(tree) => {
+            Source::Tree(tree, _) => {
                 serde_json::from_value(tree.to_value()).map_err(|error| self.refuse(&without_place(&error)))
             }
             Source::Text(document) => match document.form {
@@ -325,5 +350,34 @@ spec: {subject: {namespaces: {}}}
         ];
         assert_eq!(found, expected.map(|(id, place)| (id.to_string(), place.to_string())));
         assert_eq!(objects.policy_set().cluster.len(), 3);
+    }
+
+    /// The API server names kind and version once for a whole List, and so do dumps made with its clients.
+    #[test]
+    fn items_of_a_list_of_one_kind_are_of_that_kind() {
+        let metadata = "metadata: {name: a, namespace: shop}";
+        let block = format!(
+            "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicyList\nitems:\n- {metadata}\n  spec: {{podSelector: {{}}}}\n"
+        );
+        let flow = format!(
+            "{{apiVersion: networking.k8s.io/v1, kind: NetworkPolicyList, items: [{{{metadata}, spec: {{podSelector: {{}}}}}}]}}"
+        );
+        let json = r#"{"kind": "NetworkPolicyList", "apiVersion": "networking.k8s.io/v1", "items": [
+            {"metadata": {"name": "a", "namespace": "shop"}, "spec": {"podSelector": {}}}]}"#;
+        for text in [&block, &flow, json] {
+            let mut objects = Objects::default();
+            objects.load("a.yaml", text);
+            assert_eq!(objects.problems, [], "{text}");
+            assert_eq!(objects.policies[0].id(), "shop/a", "{text}");
+        }
+        for (text, problems) in [
+            ("kind: PodList\nitems:\n- metadata: {name: a}\n- kind: Service\n  metadata: {name: b}\n", 0),
+            ("kind: List\nitems:\n- metadata: {name: a}\n- kind: Service\n  metadata: {name: b}\n", 1),
+        ] {
+            let mut objects = Objects::default();
+            objects.load("a.yaml", text);
+            assert_eq!((objects.problems.len(), objects.services.len()), (problems, 1), "{:?}", objects.problems);
+            assert_eq!(objects.pods.len(), 1 - problems);
+        }
     }
 }

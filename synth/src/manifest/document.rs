@@ -15,6 +15,25 @@ pub struct Document<'a> {
     pub line: u32,
     /// How it is written.
     pub form: Form,
+    /// The List of one kind (`PodList`) that it is an item of.
+    pub list: Option<List<'a>>,
+}
+
+/// A List of objects of one kind, as the API server sends them: the items themselves say neither kind nor version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct List<'a> {
+    /// `kind` of its items.
+    pub kind: &'a str,
+    /// `apiVersion` of its items.
+    pub api_version: Option<&'a str>,
+}
+
+impl<'a> List<'a> {
+    /// The List of this `kind` and `apiVersion`; `None` for `kind: List`, whose items are of any.
+    pub fn new(kind: &'a str, api_version: Option<&'a str>) -> Option<List<'a>> {
+        let kind = kind.strip_suffix("List").filter(|kind| !kind.is_empty())?;
+        Some(List { kind, api_version })
+    }
 }
 
 /// How an object is written.
@@ -50,9 +69,21 @@ fn is_json(text: &str) -> bool {
 }
 
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct JsonHead<'a> {
     #[serde(borrow, default)]
+    kind: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    api_version: Option<&'a RawValue>,
+    #[serde(borrow, default)]
     items: Option<Vec<&'a RawValue>>,
+}
+
+impl<'a> JsonHead<'a> {
+    fn list(&self) -> Option<List<'a>> {
+        let text = |raw: Option<&'a RawValue>| raw.map(|raw| raw.get().trim_matches('"'));
+        List::new(text(self.kind)?, text(self.api_version))
+    }
 }
 
 fn split_json(text: &str) -> (Vec<Document<'_>>, Vec<Unreadable>) {
@@ -63,15 +94,18 @@ fn split_json(text: &str) -> (Vec<Document<'_>>, Vec<Unreadable>) {
     let mut start = 0;
     while let Some(head) = values.next() {
         match head {
-            Ok(JsonHead { items: Some(items) }) => documents.extend(items.into_iter().map(|item| {
-                let offset = item.get().as_ptr() as usize - text.as_ptr() as usize;
-                Document { text: item.get(), line: lines.at(offset), form: Form::Json }
-            })),
-            Ok(JsonHead { items: None }) => {
+            Ok(head @ JsonHead { items: Some(_), .. }) => {
+                let list = head.list();
+                documents.extend(head.items.into_iter().flatten().map(|item| {
+                    let offset = item.get().as_ptr() as usize - text.as_ptr() as usize;
+                    Document { text: item.get(), line: lines.at(offset), form: Form::Json, list }
+                }));
+            }
+            Ok(JsonHead { items: None, .. }) => {
                 let end = values.byte_offset();
                 let value = text[start..end].trim_start();
                 let offset = end - value.len();
-                documents.push(Document { text: value, line: lines.at(offset), form: Form::Json });
+                documents.push(Document { text: value, line: lines.at(offset), form: Form::Json, list: None });
             }
             Err(error) => {
                 // The text of serde_json ends in its own line and column.
@@ -131,19 +165,19 @@ fn push_yaml<'a>(documents: &mut Vec<Document<'a>>, text: &'a str, line: u32) {
     }
     match list_items(text, line) {
         Some(items) => documents.extend(items),
-        None => documents.push(Document { text, line, form: Form::Yaml }),
+        None => documents.push(Document { text, line, form: Form::Yaml, list: None }),
     }
 }
 
 /// The items of a `kind: List` in block style, as kubectl prints it. `None` where the document is no such List; one in
 /// another style is read whole.
 fn list_items(text: &str, first_line: u32) -> Option<Vec<Document<'_>>> {
-    let is_list = |line: &str| {
-        line.strip_prefix("kind:").is_some_and(|kind| kind.trim().trim_matches(['"', '\'']).ends_with("List"))
-    };
-    if !text.lines().any(is_list) || has_anchors(text) {
+    let top = |key: &str| text.lines().find_map(|line| value_after(line, key));
+    let kind = top("kind:").filter(|kind| kind.ends_with("List"))?;
+    if has_anchors(text) {
         return None;
     }
+    let list = List::new(kind, top("apiVersion:"));
     let mut items = Vec::new();
     let mut open: Option<(usize, u32)> = None;
     let mut indent = None;
@@ -161,7 +195,8 @@ fn list_items(text: &str, first_line: u32) -> Option<Vec<Document<'_>>> {
             let expected = *indent.get_or_insert(column);
             if column <= expected {
                 if let Some((start, line)) = open.take() {
-                    items.push(Document { text: &text[start..offset], line, form: Form::YamlItem(expected) });
+                    let form = Form::YamlItem(expected);
+                    items.push(Document { text: &text[start..offset], line, form, list });
                 }
                 if column == expected && dash {
                     open = Some((offset, line));
@@ -173,7 +208,7 @@ fn list_items(text: &str, first_line: u32) -> Option<Vec<Document<'_>>> {
         offset += content.len();
     }
     if let (Some((start, line)), Some(indent)) = (open, indent) {
-        items.push(Document { text: &text[start..], line, form: Form::YamlItem(indent) });
+        items.push(Document { text: &text[start..], line, form: Form::YamlItem(indent), list });
     }
     (!items.is_empty()).then_some(items)
 }
@@ -198,10 +233,15 @@ pub fn kind<'a>(document: &Document<'a>) -> Option<&'a str> {
         if before.bytes().any(|byte| byte != b' ' && byte != b'-') {
             return None;
         }
-        let value = body.strip_prefix("kind:")?.trim();
-        let value = value.split(" #").next().unwrap_or(value).trim().trim_matches(['"', '\'']);
-        (!value.is_empty()).then_some(value)
+        value_after(body, "kind:")
     })
+}
+
+/// The plain or quoted value in a line that starts with `key`.
+fn value_after<'a>(line: &'a str, key: &str) -> Option<&'a str> {
+    let value = line.strip_prefix(key)?.trim();
+    let value = value.split(" #").next().unwrap_or(value).trim().trim_matches(['"', '\'']);
+    (!value.is_empty()).then_some(value)
 }
 
 /// Reads a JSON object up to its `kind`, which kubectl prints second, and no further.
