@@ -4,8 +4,9 @@
 //!
 //! `cases` are folders of readable input and expected output; `input` is what goes wrong with files, `arguments` what
 //! people type; `snapshots` show the output of the recordings in `pcaps/`, `recordings` hold it against their true edges;
-//! `properties` hold for any traffic, `rendering` for any policy; `libpcap`, `examiner` and `applications` ask others: a
-//! capture library, an independent examiner, and the manifests of real applications (`shared` knows where they are).
+//! `properties` hold for any traffic, `rendering` for any policy; `libpcap`, `examiner`, `applications` and
+//! `npguard` ask others: a capture library, an independent examiner, the manifests of real applications, and another
+//! analyzer of policies (`shared` knows where they are).
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
@@ -16,6 +17,7 @@ mod conformance;
 mod examiner;
 mod input;
 mod libpcap;
+mod npguard;
 mod packets;
 mod program;
 mod properties;

@@ -10,6 +10,7 @@ mod diff;
 mod drawing;
 mod exit;
 mod explain;
+mod exposure;
 mod flows;
 mod generate;
 mod input;

@@ -3,9 +3,11 @@
 use std::io::{self, Write};
 use std::rc::Rc;
 
+use anyhow::bail;
 use rustc_hash::FxHashMap;
 use serde::Serialize;
 use synth::addresses::AddressSet;
+use synth::exposure;
 use synth::reach::listing::{self, Addresses, Listing, Name};
 use synth::reach::summary::Summary;
 use synth::reach::{Classes, Reach, Row};
@@ -48,6 +50,18 @@ pub(crate) fn run(args: &ReachArgs, out: &mut impl Write) -> anyhow::Result<Exit
     let proposed = input::proposed(&args.policies)?;
     let inventory = &cluster.inventory;
     let set = input::policies(inventory, proposed.as_ref().map(|proposed| &proposed.inventory));
+    if args.exposure {
+        let mut exposures = exposure::analyse(set, inventory, (&args.plugin).into());
+        exposures.retain(|exposure| selection.has(&exposure.workload, inventory));
+        match args.output {
+            ReachFormat::Table => crate::exposure::table(out, &exposures, set, inventory)?,
+            ReachFormat::Json => crate::exposure::json(out, &exposures, set, inventory)?,
+            _ => bail!("--exposure is a table or -o json"),
+        }
+        out.flush()?;
+        let refused = summary::objects(&cluster, proposed.as_ref())?;
+        return Ok(if refused { Exit::Unusable } else { Exit::Fine });
+    }
     let classes = Classes::new(inventory, &[set], (&args.plugin).into());
     let reach = Reach::new(&classes, set);
     let granularity = match args.granularity {

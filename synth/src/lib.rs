@@ -14,7 +14,7 @@
 //! Services to their backends. [`resolve`] turns flows into the edges of a [`graph`]. [`learn`] decides which edges make
 //! rules, [`select`] what selects a workload, [`synthesize`] writes the policies, [`render`] prints them. [`evaluate`]
 //! is the one evaluator of NetworkPolicy; [`prove`] replays the edges against the generated set with it, and [`check`]
-//! against any other.
+//! against any other. [`exposure`] says what pods that do not exist yet could reach.
 
 pub mod addresses;
 pub mod check;
@@ -24,6 +24,7 @@ pub mod diff;
 pub mod endpoint;
 pub mod evaluate;
 pub mod evidence;
+pub mod exposure;
 pub mod graph;
 pub mod inventory;
 pub mod label;
