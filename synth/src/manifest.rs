@@ -5,13 +5,14 @@
 
 pub mod document;
 mod field;
+mod labels;
 pub mod networkpolicy;
 pub mod node;
 pub(crate) mod object;
 mod selector;
 mod validation;
 
-pub use field::Invalid;
+pub use field::{Invalid, Unquoted};
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -46,6 +47,10 @@ pub struct Problem {
     pub origin: Origin,
     /// What, with the object's name where it is known.
     pub message: String,
+    /// The object, `NetworkPolicy shop/api`, where it could be read as YAML and the API server would refuse it.
+    pub object: Option<String>,
+    /// Where quotes would help: the kind of the scalar, and how it is written if that can be told.
+    pub unquoted: Option<(Unquoted, Option<String>)>,
 }
 
 impl fmt::Display for Problem {
@@ -84,8 +89,9 @@ impl Objects {
         }
         for document in documents {
             let kind = document::kind(&document);
-            if let Err(refused) = self.object(&file, &Source::Text(document), kind) {
-                self.problem(&file, refused.line, refused.message);
+            let source = Source::Text(document);
+            if let Err(refused) = self.object(&file, &source, kind) {
+                self.unreadable(&file, &source, refused);
             }
         }
     }
@@ -96,7 +102,27 @@ impl Objects {
     }
 
     fn problem(&mut self, file: &Arc<str>, line: u32, message: String) {
-        self.problems.push(Problem { origin: Origin { file: file.clone(), line }, message });
+        let origin = Origin { file: file.clone(), line };
+        self.problems.push(Problem { origin, message, object: None, unquoted: None });
+    }
+
+    /// What the API server would refuse about an object.
+    fn refused(&mut self, source: &Source<'_>, invalid: Vec<Invalid>) {
+        self.problems.extend(invalid.into_iter().map(|invalid| {
+            let message = invalid.sentence();
+            let written = |kind| Some((kind, node::written(source.text_of(invalid.line)?, kind)?.to_string()));
+            let unquoted = invalid.unquoted.map(|kind| (kind, written(kind).map(|(_, text)| text)));
+            let origin = Origin { file: invalid.file, line: invalid.line };
+            Problem { origin, message, object: Some(invalid.object), unquoted }
+        }));
+    }
+
+    /// An object that does not fit its type: where labels are the reason, all of them are named.
+    fn unreadable(&mut self, file: &Arc<str>, source: &Source<'_>, refused: Refused) {
+        match source.tree().map(|tree| labels::unquoted(&tree, file)) {
+            Ok(found) if !found.is_empty() => self.refused(source, found),
+            _ => self.problem(file, refused.line, refused.message),
+        }
     }
 
     /// Reads one object; `kind` is what could be read off without parsing.
@@ -125,29 +151,28 @@ impl Objects {
                 let object = source.read()?;
                 self.controllers.push(Stored { object: Controller { kind, object }, origin });
             }
-            "NetworkPolicy" => self.policy(file, &*source.tree()?),
+            "NetworkPolicy" => self.policy(file, source)?,
             list if list.ends_with("List") => self.list(file, &*source.tree()?),
             _ => *self.ignored.entry(kind).or_default() += 1,
         }
         Ok(())
     }
 
-    fn policy(&mut self, file: &Arc<str>, tree: &Node) {
-        match networkpolicy::decode(tree, file) {
+    fn policy(&mut self, file: &Arc<str>, source: &Source<'_>) -> Result<(), Refused> {
+        match networkpolicy::decode(&*source.tree()?, file) {
             Ok(policy) => self.policies.push(policy),
-            Err(invalid) => self.problems.extend(invalid.into_iter().map(|invalid| Problem {
-                origin: Origin { file: file.clone(), line: invalid.line },
-                message: invalid.sentence(),
-            })),
+            Err(invalid) => self.refused(source, invalid),
         }
+        Ok(())
     }
 
     /// A List that could not be cut by its text: in flow style, with anchors, or inside another.
     fn list(&mut self, file: &Arc<str>, tree: &Node) {
         for item in tree.get("items").and_then(Node::items).unwrap_or_default() {
             let kind = item.get("kind").and_then(Node::text);
-            if let Err(refused) = self.object(file, &Source::Tree(item), kind) {
-                self.problem(file, refused.line, refused.message);
+            let source = Source::Tree(item);
+            if let Err(refused) = self.object(file, &source, kind) {
+                self.unreadable(file, &source, refused);
             }
         }
     }
@@ -174,6 +199,14 @@ impl Source<'_> {
                 document.line + document.text.lines().take_while(blank).count() as u32
             }
             Source::Tree(tree) => tree.line,
+        }
+    }
+
+    /// A line of the file, where its text is at hand.
+    fn text_of(&self, line: u32) -> Option<&str> {
+        match self {
+            Source::Text(document) => document.text.lines().nth(line.checked_sub(document.line)? as usize),
+            Source::Tree(_) => None,
         }
     }
 
