@@ -10,6 +10,7 @@ mod exit;
 mod flows;
 mod generate;
 mod input;
+mod lint;
 mod row;
 mod selection;
 mod summary;
@@ -37,6 +38,7 @@ fn main() -> ExitCode {
         Command::Flows(args) => flows::run(args, &mut out),
         Command::Generate(args) => generate::run(args, &mut out),
         Command::Check(args) => check::run(args, &mut out),
+        Command::Lint(args) => lint::run(args, &mut out),
     };
     match done.and_then(|exit| out.flush().map(|()| exit).map_err(Into::into)) {
         Ok(exit) => exit.into(),

@@ -96,6 +96,17 @@ impl Objects {
         }
     }
 
+    /// Adds what `other` holds of the cluster, all but its policies and problems.
+    pub fn add_cluster(&mut self, other: &Objects) {
+        self.namespaces.extend_from_slice(&other.namespaces);
+        self.nodes.extend_from_slice(&other.nodes);
+        self.pods.extend_from_slice(&other.pods);
+        self.services.extend_from_slice(&other.services);
+        self.slices.extend_from_slice(&other.slices);
+        self.endpoints.extend_from_slice(&other.endpoints);
+        self.controllers.extend_from_slice(&other.controllers);
+    }
+
     /// The policies, which are only ever evaluated together.
     pub fn policy_set(&self) -> PolicySet<'_> {
         PolicySet { network: &self.policies, cluster: &self.cluster_policies }

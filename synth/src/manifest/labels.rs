@@ -55,8 +55,10 @@ pub(super) fn unquoted(tree: &Node, file: &Arc<str>) -> Vec<Invalid> {
 mod tests {
     use crate::manifest::{Objects, Unquoted};
 
-    /// Line, object, scalar as written, of each problem.
-    fn problems(file: &str, text: &str) -> Vec<(u32, Option<String>, Option<(Unquoted, Option<String>)>)> {
+    /// Line, object, and scalar as written.
+    type Place = (u32, Option<String>, Option<(Unquoted, Option<String>)>);
+
+    fn problems(file: &str, text: &str) -> Vec<Place> {
         let mut objects = Objects::default();
         objects.load(file, text);
         objects.problems.into_iter().map(|problem| (problem.origin.line, problem.object, problem.unquoted)).collect()
