@@ -1,8 +1,8 @@
 //! Mistakes in policies that show without any traffic: what the API server refuses, what selects nothing, and what
 //! means something else than it reads.
 //!
-//! Each family of checks is a file. [`index`] finds pods by namespace and labels without looking at all of them;
-//! [`suggest`] says what was probably meant. A finding is a statement about the input: where a dump of a cluster was
+//! Each family of checks is a file. `index` finds pods by namespace and labels without looking at all of them;
+//! `suggest` says what was probably meant. A finding is a statement about the input: where a dump of a cluster was
 //! read, everything is known; plain manifests are part of a cluster, and there what only *may* be elsewhere is held
 //! back unless something close to it is at hand (see [`Knowledge`]).
 

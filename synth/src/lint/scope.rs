@@ -5,6 +5,8 @@ use std::collections::BTreeSet;
 use super::{Context, Findings, Id, listed};
 use crate::label::Selector;
 use crate::policy::{Direction, Ignored, Namespaces, Peer, Peers, Policy, PortMatch, Ports, Rule};
+use crate::port::PortRange;
+use crate::ports::PortSet;
 
 pub(super) fn check(context: &Context<'_>, policy: &Policy, found: &mut Findings) {
     for ignored in &policy.ignored {
@@ -132,7 +134,18 @@ fn is_template(context: &Context<'_>, policy: &Policy, direction: Direction) -> 
 }
 
 fn is_everything(rule: &Rule) -> bool {
-    rule.peers == Peers::Everyone && rule.ports == Ports::All
+    let every_port = match &rule.ports {
+        Ports::All => true,
+        Ports::Any(list) => {
+            let ranges = list.iter().filter_map(|port| match &port.port {
+                PortMatch::Every => Some((port.protocol, PortRange::ALL)),
+                PortMatch::Range(range) => Some((port.protocol, *range)),
+                PortMatch::Named(_) => None,
+            });
+            ranges.collect::<PortSet>().is_everything()
+        }
+    };
+    rule.peers == Peers::Everyone && every_port
 }
 
 /// `from: [{podSelector: {}}]`

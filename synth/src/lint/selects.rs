@@ -85,11 +85,18 @@ fn subject(context: &Context<'_>, policy: &Policy, found: &mut Findings) {
 /// Whether a selector asks for a vendor's label, `longhorn.io/component`, that no pod of the namespace has: such labels
 /// are written by the vendor's controller, on pods that no manifest speaks of.
 fn is_foreign(context: &Context<'_>, selector: &Selector, spaces: &Rc<Matched>) -> bool {
-    selector.requirements().any(|requirement| {
-        let (Requirement::In { key, .. } | Requirement::Exists { key }) = requirement else { return false };
+    vendors(selector).any(|key| !context.index.has_key(key, spaces))
+}
+
+/// Keys with the prefix of somebody else than Kubernetes that a selector needs.
+fn vendors(selector: &Selector) -> impl Iterator<Item = &str> {
+    let needed = selector.requirements().filter_map(|requirement| match requirement {
+        Requirement::In { key, .. } | Requirement::Exists { key } => Some(key.as_str()),
+        _ => None,
+    });
+    needed.filter(|key| {
         let prefix = key.split_once('/').map_or("", |(prefix, _)| prefix);
-        let vendor = !prefix.is_empty() && !prefix.ends_with("kubernetes.io") && !prefix.ends_with("k8s.io");
-        vendor && !context.index.has_key(key, spaces)
+        !prefix.is_empty() && !prefix.ends_with("kubernetes.io") && !prefix.ends_with("k8s.io")
     })
 }
 
@@ -170,7 +177,9 @@ fn namespace(context: &Context<'_>, policy: &Policy, selector: &Selector, line: 
                 Knowledge::Dump if by_name => index.declared() > 0 || inhabited() > 1,
                 // The one Namespace object is that of the application itself; several describe a cluster.
                 _ if by_name => index.declared() > 1,
-                _ => index.declared() > 0,
+                Knowledge::Dump => index.declared() > 0,
+                // `network.openshift.io/policy-group` is on namespaces that no manifest speaks of.
+                _ => index.declared() > 0 && vendors(selector).next().is_none(),
             };
             if !judged {
                 return false;
@@ -309,6 +318,7 @@ mod tests {
             ("purpose: wach", vec!["no-namespace: did you mean purpose: watch?"]),
             ("use: watch", vec!["no-namespace: did you mean purpose: watch?"]),
             ("tier: gold", vec![nothing]),
+            ("network.openshift.io/policy-group: ingress", vec![]),
             (
                 "kubernetes.io/metadata.name: ingress-nginx",
                 vec!["no-namespace: correct the name; until then the rule allows nothing from or to it"],
