@@ -2,7 +2,7 @@
 //!
 //! `program` runs it; `traffic` reads scripts of conversations, `packets` writes them as captures.
 //!
-//! `cases` are folders of readable input and expected output; `input` is what goes wrong with files, `arguments` what
+//! `cases` are folders of readable input and expected output, and so are those of `lint`; `input` is what goes wrong with files, `arguments` what
 //! people type; `snapshots` show the output of the recordings in `pcaps/`, `recordings` hold it against their true edges;
 //! `properties` hold for any traffic, `rendering` for any policy; `libpcap`, `examiner`, `applications` and
 //! `npguard` ask others: a capture library, an independent examiner, the manifests of real applications, and another
@@ -17,6 +17,7 @@ mod conformance;
 mod examiner;
 mod input;
 mod libpcap;
+mod lint;
 mod npguard;
 mod packets;
 mod program;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use capture::Timestamp;
 use clap::{Parser, Subcommand, ValueEnum};
 use ipnet::IpNet;
+use synth::lint::{Id, Severity};
 
 /// Least-privilege NetworkPolicies from recorded traffic, proved against it
 ///
@@ -73,6 +74,9 @@ Examples:
   ringfence diff main/deploy/ branch/deploy/ -o json"
     )]
     Diff(DiffArgs),
+    /// Find mistakes in policies; no flows needed
+    #[command(after_help = lint_help())]
+    Lint(LintArgs),
 }
 
 /// Where network plugins differ.
@@ -115,6 +119,29 @@ impl From<&PluginOptions> for synth::evaluate::Options {
             finished_are_gone: options.finished == Finished::Ignore,
         }
     }
+}
+
+/// Examples and the list of checks.
+fn lint_help() -> String {
+    let mut text = "Examples:
+  ringfence lint manifests/
+  ringfence lint --cluster dump.yaml -n shop
+  ringfence lint --cluster dump.yaml --policies pull-request/ -o json
+
+Checks (E error: it does not do what is written; W warning: that is probably not what was meant):
+"
+    .to_string();
+    let width = Id::ALL.iter().map(|id| id.name().len()).max().unwrap_or_default();
+    for id in Id::ALL {
+        let mark = match id.severity() {
+            Severity::Error => 'E',
+            Severity::Warning => 'W',
+        };
+        text += &format!("  {mark} {:width$}  {}\n", id.name(), id.summary());
+    }
+    text + "
+Without a dump of the cluster, what may be outside the files is reported to be missing only as a warning, or where
+something close to it is at hand."
 }
 
 /// Where flows come from.
@@ -353,6 +380,36 @@ pub(crate) struct DiffArgs {
     /// No summary, only errors
     #[arg(short, long)]
     pub(crate) quiet: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct LintArgs {
+    /// Policies and what they are about, as --cluster; files or directories
+    #[arg(value_name = "FILE|DIR")]
+    pub(crate) paths: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) cluster: ClusterInput,
+    /// Policies to judge instead of those in the cluster input; `-` for stdin
+    #[arg(long, value_name = "FILE|DIR|-", num_args = 1..)]
+    pub(crate) policies: Vec<PathBuf>,
+    /// Only policies of this namespace; all are read
+    #[arg(short, long, value_name = "NAME", conflicts_with = "all_namespaces")]
+    pub(crate) namespace: Option<String>,
+    /// All namespaces (the default)
+    #[arg(short = 'A', long)]
+    pub(crate) all_namespaces: bool,
+    /// Output format
+    #[arg(short, long, value_enum, default_value_t = LintFormat::Table)]
+    pub(crate) output: LintFormat,
+    /// No summary, only errors
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LintFormat {
+    Table,
+    Json,
 }
 
 #[cfg(test)]

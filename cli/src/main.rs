@@ -14,6 +14,7 @@ mod exposure;
 mod flows;
 mod generate;
 mod input;
+mod lint;
 mod ports;
 mod reach;
 mod row;
@@ -46,6 +47,7 @@ fn main() -> ExitCode {
         Command::Reach(args) => reach::run(args, &mut out),
         Command::Explain(args) => explain::run(args, &mut out),
         Command::Diff(args) => diff::run(args, &mut out),
+        Command::Lint(args) => lint::run(args, &mut out),
     };
     match done.and_then(|exit| out.flush().map(|()| exit).map_err(Into::into)) {
         Ok(exit) => exit.into(),

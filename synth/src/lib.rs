@@ -14,7 +14,8 @@
 //! Services to their backends. [`resolve`] turns flows into the edges of a [`graph`]. [`learn`] decides which edges make
 //! rules, [`select`] what selects a workload, [`synthesize`] writes the policies, [`render`] prints them. [`evaluate`]
 //! is the one evaluator of NetworkPolicy; [`prove`] replays the edges against the generated set with it, and [`check`]
-//! against any other. [`exposure`] says what pods that do not exist yet could reach.
+//! against any other. [`exposure`] says what pods that do not exist yet could reach, [`lint`] finds mistakes in policies
+//! without traffic.
 
 pub mod addresses;
 pub mod check;
@@ -29,6 +30,7 @@ pub mod graph;
 pub mod inventory;
 pub mod label;
 pub mod learn;
+pub mod lint;
 pub mod manifest;
 pub mod policy;
 pub mod port;

@@ -6,6 +6,7 @@
 pub mod clusterpolicy;
 pub mod document;
 mod field;
+mod labels;
 mod metadata;
 pub mod networkpolicy;
 pub mod node;
@@ -14,7 +15,7 @@ mod schema;
 mod selector;
 mod validation;
 
-pub use field::Invalid;
+pub use field::{Invalid, Unquoted};
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -49,6 +50,10 @@ pub struct Problem {
     pub origin: Origin,
     /// What, with the object's name where it is known.
     pub message: String,
+    /// The object, `NetworkPolicy shop/api`, where it could be read as YAML and the API server would refuse it.
+    pub object: Option<String>,
+    /// Where quotes would help: the kind of the scalar, and how it is written if that can be told.
+    pub unquoted: Option<(Unquoted, Option<String>)>,
 }
 
 impl fmt::Display for Problem {
@@ -87,10 +92,22 @@ impl Objects {
         }
         for document in documents {
             let kind = document::kind(&document);
-            if let Err(refused) = self.object(&file, &Source::Text(document), kind) {
-                self.problem(&file, refused.line, refused.message);
+            let source = Source::Text(document);
+            if let Err(refused) = self.object(&file, &source, kind) {
+                self.unreadable(&file, &source, refused);
             }
         }
+    }
+
+    /// Adds what `other` holds of the cluster, all but its policies and problems.
+    pub fn add_cluster(&mut self, other: &Objects) {
+        self.namespaces.extend_from_slice(&other.namespaces);
+        self.nodes.extend_from_slice(&other.nodes);
+        self.pods.extend_from_slice(&other.pods);
+        self.services.extend_from_slice(&other.services);
+        self.slices.extend_from_slice(&other.slices);
+        self.endpoints.extend_from_slice(&other.endpoints);
+        self.controllers.extend_from_slice(&other.controllers);
     }
 
     /// The policies, which are only ever evaluated together.
@@ -99,7 +116,27 @@ impl Objects {
     }
 
     fn problem(&mut self, file: &Arc<str>, line: u32, message: String) {
-        self.problems.push(Problem { origin: Origin { file: file.clone(), line }, message });
+        let origin = Origin { file: file.clone(), line };
+        self.problems.push(Problem { origin, message, object: None, unquoted: None });
+    }
+
+    /// What the API server would refuse about an object.
+    fn refused(&mut self, source: &Source<'_>, invalid: Vec<Invalid>) {
+        self.problems.extend(invalid.into_iter().map(|invalid| {
+            let message = invalid.sentence();
+            let written = |kind| Some((kind, node::written(source.text_of(invalid.line)?, kind)?.to_string()));
+            let unquoted = invalid.unquoted.map(|kind| (kind, written(kind).map(|(_, text)| text)));
+            let origin = Origin { file: invalid.file, line: invalid.line };
+            Problem { origin, message, object: Some(invalid.object), unquoted }
+        }));
+    }
+
+    /// An object that does not fit its type: where labels are the reason, all of them are named.
+    fn unreadable(&mut self, file: &Arc<str>, source: &Source<'_>, refused: Refused) {
+        match source.tree().map(|tree| labels::unquoted(&tree, file)) {
+            Ok(found) if !found.is_empty() => self.refused(source, found),
+            _ => self.problem(file, refused.line, refused.message),
+        }
     }
 
     /// Reads one object; `kind` is what could be read off without parsing.
@@ -131,7 +168,7 @@ impl Objects {
                 self.controllers.push(Stored { object: Controller { kind, object }, origin });
             }
             "NetworkPolicy" | "ClusterNetworkPolicy" | "AdminNetworkPolicy" | "BaselineAdminNetworkPolicy" => {
-                self.policy(file, &kind, &*source.tree()?);
+                self.policy(file, &kind, source)?;
             }
             list if list.ends_with("List") => self.list(file, &*source.tree()?),
             _ => *self.ignored.entry(kind).or_default() += 1,
@@ -139,21 +176,20 @@ impl Objects {
         Ok(())
     }
 
-    fn policy(&mut self, file: &Arc<str>, kind: &str, tree: &Node) {
-        if let Some(group) = foreign_group(tree) {
+    fn policy(&mut self, file: &Arc<str>, kind: &str, source: &Source<'_>) -> Result<(), Refused> {
+        let tree = source.tree()?;
+        if let Some(group) = foreign_group(&tree) {
             *self.ignored.entry(format!("{kind}.{group}")).or_default() += 1;
-            return;
+            return Ok(());
         }
         let decoded = match kind {
-            "NetworkPolicy" => networkpolicy::decode(tree, file).map(|policy| self.policies.push(policy)),
-            _ => clusterpolicy::decode(tree, file).map(|policy| self.cluster_policies.push(policy)),
+            "NetworkPolicy" => networkpolicy::decode(&tree, file).map(|policy| self.policies.push(policy)),
+            _ => clusterpolicy::decode(&tree, file).map(|policy| self.cluster_policies.push(policy)),
         };
         if let Err(invalid) = decoded {
-            self.problems.extend(invalid.into_iter().map(|invalid| Problem {
-                origin: Origin { file: file.clone(), line: invalid.line },
-                message: invalid.sentence(),
-            }));
+            self.refused(source, invalid);
         }
+        Ok(())
     }
 
     /// A List that could not be cut by its text: in flow style, with anchors, or inside another.
@@ -162,8 +198,9 @@ impl Objects {
         let list = text("kind").and_then(|kind| TypedList::new(kind, text("apiVersion").unwrap_or_default()));
         for item in tree.get("items").and_then(Node::items).unwrap_or_default() {
             let kind = item.get("kind").and_then(Node::text);
-            if let Err(refused) = self.object(file, &Source::Tree(item, list), kind) {
-                self.problem(file, refused.line, refused.message);
+            let source = Source::Tree(item, list);
+            if let Err(refused) = self.object(file, &source, kind) {
+                self.unreadable(file, &source, refused);
             }
         }
     }
@@ -204,6 +241,14 @@ impl Source<'_> {
         match self {
             Source::Text(document) => document.list,
             Source::Tree(_, list) => *list,
+        }
+    }
+
+    /// A line of the file, where its text is at hand.
+    fn text_of(&self, line: u32) -> Option<&str> {
+        match self {
+            Source::Text(document) => document.text.lines().nth(line.checked_sub(document.line)? as usize),
+            Source::Tree(..) => None,
         }
     }
 

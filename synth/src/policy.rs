@@ -155,6 +155,13 @@ pub enum Ignored {
         /// 1-based line of the first.
         line: u32,
     },
+    /// `matchLabels` with no label, and no `matchExpressions` beside it: the selector selects everything.
+    MatchLabels {
+        /// Whether it is the subject's selector; else a peer's.
+        subject: bool,
+        /// 1-based line of the selector.
+        line: u32,
+    },
 }
 
 impl Policy {

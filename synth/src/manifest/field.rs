@@ -19,6 +19,17 @@ pub struct Invalid {
     pub path: String,
     /// What is wrong, in the API server's words.
     pub message: String,
+    /// Whether it is a bool or a number to YAML 1.1 where text is wanted: in quotes it would be text.
+    pub unquoted: Option<Unquoted>,
+}
+
+/// What a scalar without quotes is to YAML 1.1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Unquoted {
+    /// `yes`, `on`, `y`, `true` and their opposites.
+    Bool,
+    /// `1.10`, `0777`, `1e3`.
+    Number,
 }
 
 impl Invalid {
@@ -51,7 +62,14 @@ impl Problems {
 
     fn push(&mut self, line: u32, path: String, message: String) {
         let (file, object) = (Arc::clone(&self.file), self.object.clone());
-        self.found.push(Invalid { file, line, object, path, message });
+        self.found.push(Invalid { file, line, object, path, message, unquoted: None });
+    }
+
+    /// Marks what was found last.
+    fn unquoted(&mut self, unquoted: Option<Unquoted>) {
+        if let Some(last) = self.found.last_mut() {
+            last.unquoted = unquoted;
+        }
     }
 
     /// `Invalid value: "x": words`, once per sentence in `words`.
@@ -70,6 +88,13 @@ impl Problems {
     /// `message` about a field.
     pub(super) fn at(&mut self, at: &Field, message: impl Into<String>) {
         self.push(at.node.line, at.path.clone(), message.into());
+    }
+
+    /// A key of labels that arrives as another one.
+    pub(super) fn unquoted_key(&mut self, map: &Field, key: &Key) {
+        let message = format!("a key without quotes is read as {:?}: write it in quotes", key.text);
+        self.push(key.line, map.path.clone(), message);
+        self.unquoted(Some(Unquoted::Bool));
     }
 
     /// `message` about a field that is absent from `parent`.
@@ -102,11 +127,14 @@ impl<'n> Field<'n> {
 
     fn mismatch(&self, problems: &mut Problems, wanted: &str) {
         let kind = self.node.value.kind();
-        let hint = match (wanted, &self.node.value) {
-            ("string", Value::Bool(_) | Value::Integer(_) | Value::Float(_)) => ": write it in quotes",
-            _ => "",
+        let unquoted = match (wanted, &self.node.value) {
+            ("string", Value::Bool(_)) => Some(Unquoted::Bool),
+            ("string", Value::Integer(_) | Value::Float(_)) => Some(Unquoted::Number),
+            _ => None,
         };
+        let hint = if unquoted.is_some() { ": write it in quotes" } else { "" };
         problems.at(self, format!("cannot unmarshal {kind} into a field of type {wanted}{hint}"));
+        problems.unquoted(unquoted);
     }
 
     /// The entries, of which only `known` keys are allowed; null is an empty mapping, as for Go's decoder.

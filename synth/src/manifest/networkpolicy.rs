@@ -34,7 +34,7 @@ pub fn decode(node: &Node, file: &Arc<str>) -> Result<Policy, Vec<Invalid>> {
     let strictness = written.strictness;
 
     let object = format!("NetworkPolicy {namespace}/{}", written.name.unwrap_or("?"));
-    let mut decoder = Decoder { strictness, problems: Problems::new(file, object) };
+    let mut decoder = Decoder { strictness, problems: Problems::new(file, object), ignored: Vec::new() };
     // There is no status any more; servers up to 1.27 printed one.
     let known = ["apiVersion", "kind", "metadata", "spec", "status"];
     let root = Field::root(node).fields(&known, &mut decoder.problems);
@@ -72,6 +72,7 @@ struct Spec {
 struct Decoder {
     strictness: Strictness,
     problems: Problems,
+    ignored: Vec<Ignored>,
 }
 
 impl Decoder {
@@ -89,7 +90,7 @@ impl Decoder {
         let spec = spec.fields(&["podSelector", "ingress", "egress", "policyTypes"], &mut self.problems);
         // "This field is optional. If it is not specified, it defaults to an empty selector."
         let subject_line = spec.get("podSelector").map_or(root.at().node.line, |field| field.node.line);
-        let subject = spec.get("podSelector").map(|field| self.selector(field)).unwrap_or_default();
+        let subject = spec.get("podSelector").map(|field| self.selector(field, true)).unwrap_or_default();
         let ingress = self.rules(&spec, Direction::Ingress);
         let egress = self.rules(&spec, Direction::Egress);
         let types = self.policy_types(&spec);
@@ -102,7 +103,7 @@ impl Decoder {
         } else {
             (types.contains(&Direction::Ingress), types.contains(&Direction::Egress))
         };
-        let mut ignored = Vec::new();
+        let mut ignored = std::mem::take(&mut self.ignored);
         for (direction, isolates, rules) in
             [(Direction::Ingress, isolates_ingress, &ingress), (Direction::Egress, isolates_egress, &egress)]
         {
@@ -110,6 +111,9 @@ impl Decoder {
                 ignored.push(Ignored::Rules { direction, count: rules.len(), line: first.lines.rule });
             }
         }
+        ignored.sort_by_key(|ignored| match ignored {
+            Ignored::Rules { line, .. } | Ignored::MatchLabels { line, .. } => *line,
+        });
         let (ingress, egress) = (isolates_ingress.then_some(ingress), isolates_egress.then_some(egress));
         Spec { subject, subject_line, ingress, egress, ignored }
     }
@@ -210,8 +214,8 @@ impl Decoder {
 
     fn peer(&mut self, field: Field) -> Option<Peer> {
         let fields = field.fields(&["podSelector", "namespaceSelector", "ipBlock"], &mut self.problems);
-        let pods = fields.get("podSelector").map(|field| self.selector(field));
-        let namespaces = fields.get("namespaceSelector").map(|field| self.selector(field));
+        let pods = fields.get("podSelector").map(|field| self.selector(field, false));
+        let namespaces = fields.get("namespaceSelector").map(|field| self.selector(field, false));
         let block = fields.get("ipBlock").map(|field| self.block(field));
         match (block, pods, namespaces) {
             (None, None, None) => {
@@ -274,8 +278,15 @@ impl Decoder {
         Some(net)
     }
 
-    fn selector(&mut self, field: Field) -> Selector {
-        selector(field, self.strictness == Strictness::Server, &mut self.problems)
+    fn selector(&mut self, field: Field, subject: bool) -> Selector {
+        let line = field.node.line;
+        let written = matches!(&field.node.value, Value::Mapping(entries)
+            if entries.iter().any(|(key, _)| key.text == "matchLabels"));
+        let selector = selector(field, self.strictness == Strictness::Server, &mut self.problems);
+        if written && selector.is_everything() {
+            self.ignored.push(Ignored::MatchLabels { subject, line });
+        }
+        selector
     }
 }
 

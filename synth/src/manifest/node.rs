@@ -9,6 +9,8 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_saphyr::{Location, NonFiniteFloatPolicy, Spanned};
 
+use super::field::Unquoted;
+
 /// Levels of nesting a document may have. Kubernetes objects stay below 20, CRD schemas below 100.
 const NESTING: usize = 128;
 
@@ -338,6 +340,20 @@ impl Builder<'_> {
     }
 }
 
+/// What is written in a line of a document and is no text to YAML 1.1: the one word of this kind; `None` where there are
+/// more, or none.
+pub(super) fn written(line: &str, unquoted: Unquoted) -> Option<&str> {
+    let fits = |word: &&str| match resolve(word) {
+        Some(Value::Bool(_)) => unquoted == Unquoted::Bool,
+        Some(Value::Integer(_) | Value::Float(_)) => unquoted == Unquoted::Number,
+        _ => false,
+    };
+    let line = line.split(" #").next().unwrap_or(line);
+    let words = line.split(|c: char| c.is_whitespace() || ",{}[]".contains(c));
+    let mut words = words.map(|word| word.trim_end_matches(':')).filter(fits);
+    words.next().filter(|_| words.next().is_none())
+}
+
 /// Reads a plain scalar as the YAML 1.1 reader of kubectl does (sigs.k8s.io/yaml, `goyaml.v2/resolve.go`); `None` where
 /// that leaves text. Dates stay text there too.
 fn resolve(plain: &str) -> Option<Value> {
@@ -451,6 +467,21 @@ mod tests {
             } else {
                 assert_eq!(value(written), expected, "{written:?}: {shows}");
             }
+        }
+    }
+
+    #[test]
+    fn words_that_are_no_text_are_found_in_their_line() {
+        for (line, unquoted, expected) in [
+            ("      canary: yes", Unquoted::Bool, Some("yes")),
+            ("      version: 1.10 # not 1.1", Unquoted::Number, Some("1.10")),
+            ("  matchLabels: {tier: y, app: web}", Unquoted::Bool, Some("y")),
+            ("  matchLabels: {a: on, b: off}", Unquoted::Bool, None),
+            ("      canary: \"yes\"", Unquoted::Bool, None),
+            ("  on: 1", Unquoted::Bool, Some("on")),
+            ("", Unquoted::Number, None),
+        ] {
+            assert_eq!(written(line, unquoted), expected, "{line}");
         }
     }
 
