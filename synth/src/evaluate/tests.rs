@@ -10,6 +10,8 @@ use crate::port::ContainerPort;
 
 use Protocol::{Sctp, Tcp, Udp};
 
+mod cluster;
+
 fn pod(namespace: &str, app: &str, address: &str, node: &str, ports: &[(&str, u16, Protocol)]) -> Pod {
     let port = |&(name, number, protocol): &(&str, u16, Protocol)| ContainerPort {
         name: Some(name.to_string()),
