@@ -39,3 +39,4 @@ pub mod render;
 pub mod resolve;
 pub mod select;
 pub mod synthesize;
+pub mod witness;
