@@ -56,12 +56,17 @@ impl Requirement {
 
     /// Whether `labels` meet the condition.
     pub fn matches(&self, labels: &Labels) -> bool {
+        self.holds_for(labels.get(self.key()).map(String::as_str))
+    }
+
+    /// Whether the value of the label meets the condition; `None` where the key is absent.
+    pub fn holds_for(&self, value: Option<&str>) -> bool {
         match self {
-            Requirement::In { key, values } => labels.get(key).is_some_and(|value| values.contains(value)),
+            Requirement::In { values, .. } => value.is_some_and(|value| values.contains(value)),
             // "NotIn ... also matches objects without the key": labels.Requirement.Matches in apimachinery.
-            Requirement::NotIn { key, values } => labels.get(key).is_none_or(|value| !values.contains(value)),
-            Requirement::Exists { key } => labels.contains_key(key),
-            Requirement::Absent { key } => !labels.contains_key(key),
+            Requirement::NotIn { values, .. } => value.is_none_or(|value| !values.contains(value)),
+            Requirement::Exists { .. } => value.is_some(),
+            Requirement::Absent { .. } => value.is_none(),
         }
     }
 }

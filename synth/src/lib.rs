@@ -43,3 +43,4 @@ pub mod replay;
 pub mod resolve;
 pub mod select;
 pub mod synthesize;
+pub mod witness;

@@ -11,7 +11,7 @@ mod compile;
 mod index;
 pub mod listing;
 pub mod summary;
-mod term;
+pub(crate) mod term;
 
 use crate::cluster::Tier;
 use crate::evaluate::course::{Algebra, Course, Outcome};
@@ -189,4 +189,4 @@ impl<'a> Reach<'a> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -10,7 +10,7 @@ use crate::policy::{Block, Namespaces, Peer, Policy, PolicySet, PortMatch};
 /// One question; ends that answer all of them alike cannot be told apart. Compared by content, so that the same
 /// selector in a thousand policies is one question.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum Term<'a> {
+pub(crate) enum Term<'a> {
     /// Is it one of these pods?
     Pods { namespaces: Scope<'a>, pods: &'a Selector },
     /// Is its address in this `ipBlock`?
@@ -23,7 +23,7 @@ pub(super) enum Term<'a> {
 
 /// In which namespaces.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum Scope<'a> {
+pub(crate) enum Scope<'a> {
     One(&'a str),
     Matching(&'a Selector),
 }
@@ -70,7 +70,7 @@ impl<'a> Term<'a> {
     }
 
     /// Everything that a set of policies asks.
-    pub(super) fn all(set: PolicySet<'a>) -> impl Iterator<Item = Term<'a>> {
+    pub(crate) fn all(set: PolicySet<'a>) -> impl Iterator<Item = Term<'a>> {
         let network = set.network.iter().flat_map(|policy| {
             let rules = policy.ingress.iter().chain(&policy.egress).flatten();
             let peers = rules.flat_map(|rule| rule.peers.listed()).map(|peer| Term::peer(&policy.namespace, peer));
@@ -86,7 +86,7 @@ impl<'a> Term<'a> {
 }
 
 /// The names of ports that policies use.
-pub(super) fn port_names<'a>(set: PolicySet<'a>) -> impl Iterator<Item = &'a str> {
+pub(crate) fn port_names<'a>(set: PolicySet<'a>) -> impl Iterator<Item = &'a str> {
     let rules = set.network.iter().flat_map(|policy| policy.ingress.iter().chain(&policy.egress).flatten());
     let network = rules.flat_map(|rule| rule.ports.listed()).filter_map(|port| match &port.port {
         PortMatch::Named(name) => Some(name.as_str()),

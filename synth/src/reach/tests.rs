@@ -68,7 +68,7 @@ fn cluster_rule(egress: bool) -> impl Strategy<Value = ClusterRule> {
     )
 }
 
-fn cluster_policy() -> impl Strategy<Value = ClusterPolicy> {
+pub(crate) fn cluster_policy() -> impl Strategy<Value = ClusterPolicy> {
     let rules = |egress| vec(cluster_rule(egress), 0..3);
     let tier = select(vec![Tier::Admin, Tier::Baseline]);
     (tier, 0..3, select(vec!["c", "d"]), pods(), rules(false), rules(true)).prop_map(
