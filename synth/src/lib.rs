@@ -25,6 +25,7 @@ pub mod diff;
 pub mod endpoint;
 pub mod evaluate;
 pub mod evidence;
+pub mod explain;
 pub mod exposure;
 pub mod graph;
 pub mod inventory;

@@ -159,6 +159,23 @@ impl Inventory {
         Backend { ip: entry.ip, port: entry.port.unwrap_or(port), pod }
     }
 
+    /// Where a Service's port leads, as the objects say today: pods with their port, and addresses that somebody wrote.
+    pub fn targets(&self, service: &Service, port: &ServicePort) -> (Vec<(PodId, u16)>, Vec<(IpAddr, u16)>) {
+        let pods = service.pods.iter().filter(|id| !self.pod(**id).finished);
+        let pods = pods.filter_map(|id| Some((*id, port.target_on(self.pod(*id))?))).collect();
+        let written = service.endpoints.iter().filter(|entry| service.selector.is_none() && entry.serving);
+        let written = written.filter(|entry| entry.protocol == port.protocol && entry.port_name == port.name);
+        (pods, written.map(|entry| (entry.ip, entry.port.unwrap_or(port.port))).collect())
+    }
+
+    /// The living pod that has an address of its own.
+    pub fn pod_at(&self, ip: IpAddr) -> Option<PodId> {
+        let held = |(_, pod): &(PodId, &crate::endpoint::Pod)| {
+            !pod.finished && !pod.host_network && pod.addresses.contains(&ip.to_canonical())
+        };
+        self.pod_ids().find(held).map(|(id, _)| id)
+    }
+
     /// Services whose backend at `port` the pod is, with the Service's own port.
     pub fn services_of(
         &self,
