@@ -57,6 +57,10 @@ fn ends(asked: &Asked<'_>, ends: &Ends) -> String {
             };
             let first = &asked.inventory.pod(pods[0]).workload;
             let of_workload = asked.inventory.workloads.get(first).map_or(0, |info| info.pods.len());
+            let from_template = asked.inventory.workloads.get(first).is_some_and(|info| info.from_template);
+            if from_template && first.kind != "Pod" {
+                return first.to_string();
+            }
             if pods.len() == of_workload && pods.len() > 1 {
                 return format!("{first} ({} pods)", pods.len());
             }
@@ -72,7 +76,7 @@ fn ends(asked: &Asked<'_>, ends: &Ends) -> String {
 fn side(asked: &Asked<'_>, case: &Case, direction: Direction, out: &mut impl Write) -> anyhow::Result<()> {
     let side = case.verdict.side(direction);
     let whose = if direction == Direction::Egress { "client" } else { "server" };
-    writeln!(out, "  {direction} ({whose}): {}, {}", side.decision.name(), reason(side, direction))?;
+    writeln!(out, "  {direction} ({whose}): {}, {}", side.decision.name(), reason(side))?;
     for rule in &side.cluster {
         let policy = &asked.set.cluster[rule.policy];
         let body = &policy.rules(direction)[rule.rule];
@@ -117,20 +121,15 @@ fn side(asked: &Asked<'_>, case: &Case, direction: Direction, out: &mut impl Wri
     Ok(())
 }
 
-fn reason(side: &Side, direction: Direction) -> &'static str {
-    match (side.decider, side.decision, direction) {
-        (Decider::Exempt(Exempt::NotAPod), _, Direction::Egress) => {
-            "policies do not select it, it is no pod of its own network"
-        }
-        (Decider::Exempt(Exempt::NotAPod), _, Direction::Ingress) => {
-            "policies do not select it, it is no pod of its own network"
-        }
+fn reason(side: &Side) -> &'static str {
+    match (side.decider, side.decision) {
+        (Decider::Exempt(Exempt::NotAPod), ..) => "an address, or a pod that counts as its node: no policy selects it",
         (Decider::Exempt(Exempt::OwnNode), ..) => "a pod's own node always reaches it",
         (Decider::Exempt(Exempt::Itself), ..) => "a pod always reaches itself",
-        (Decider::Cluster, Decision::Denied, _) => "a cluster-wide policy denies it",
+        (Decider::Cluster, Decision::Denied) => "a cluster-wide policy denies it",
         (Decider::Cluster, ..) => "a cluster-wide policy decides",
-        (Decider::NetworkPolicies, Decision::Denied, _) => "isolated, and no rule allows it",
-        (Decider::NetworkPolicies, Decision::Unknown, _) => "isolated, and only a rule for domain names may allow it",
+        (Decider::NetworkPolicies, Decision::Denied) => "isolated, and no rule allows it",
+        (Decider::NetworkPolicies, Decision::Unknown) => "isolated, and only a rule for domain names may allow it",
         (Decider::NetworkPolicies, ..) => "isolated, and a rule allows it",
         (Decider::Nobody, ..) => "no policy isolates it",
     }
