@@ -7,7 +7,7 @@ use std::net::IpAddr;
 
 use crate::endpoint::Pod;
 use crate::evaluate::{Decision, Evaluator, Options, Party, Verdict};
-use crate::inventory::{Inventory, PodId, ServicePort};
+use crate::inventory::{Inventory, PodId, ServicePort, Target};
 use crate::policy::PolicySet;
 use crate::port::Protocol;
 use crate::reach::Classes;
@@ -157,24 +157,24 @@ pub fn explain(
     let clients = match client {
         Named::Service(index) => return Err(ExplainError::ServiceClient(service_name(inventory, *index))),
         Named::Pods { pods, .. } => sides(inventory, pods, options, &mut notes),
-        Named::Address(ip) => vec![Side::Address(*ip)],
+        Named::Address(ip) => vec![Target::Address(*ip)],
     };
     let (servers, service, hides_source) = servers(inventory, server, protocol, port, options, &mut notes)?;
     let classes = Classes::new(inventory, &[set], options);
-    let mut grouped: BTreeMap<(Group, Group, u16), (Vec<Side>, Vec<Side>)> = BTreeMap::new();
+    let mut grouped: BTreeMap<(Group, Group, u16), Alike> = BTreeMap::new();
     for (server, port) in &servers {
         for client in &clients {
             let key = (group(&classes, client), group(&classes, server), *port);
-            let (from, to) = grouped.entry(key).or_default();
-            from.push(*client);
-            to.push(*server);
+            let alike = grouped.entry(key).or_default();
+            alike.clients.push(*client);
+            alike.servers.push(*server);
         }
     }
     let evaluator = |options| inventory.evaluator(set).with_options(options);
     let mut cases: Vec<Case> = Vec::new();
-    for ((_, _, port), (from, to)) in grouped {
-        let (client, server) = representatives(inventory, &from, &to);
-        let party = |side: Side| side.party(inventory);
+    for ((_, _, port), alike) in grouped {
+        let (client, server) = representatives(inventory, &alike);
+        let party = |end| party(inventory, end);
         let verdict = evaluator(options).verdict(party(client), party(server), protocol, port);
         let decision = verdict.decision();
         let mut depends = Vec::new();
@@ -192,20 +192,13 @@ pub fn explain(
                 depends.push(Dependence { on, decision: other });
             }
         }
-        if hides_source && matches!(client, Side::Address(_)) {
+        if hides_source && matches!(client, Target::Address(_)) {
             depends.extend(translated(&evaluator(options), inventory, party(server), protocol, port, decision));
         }
-        cases.push(Case { client: ends(&from), server: ends(&to), port, verdict, depends });
+        cases.push(Case { client: ends(&alike.clients), server: ends(&alike.servers), port, verdict, depends });
     }
     cases.sort_by(|a, b| (&a.client, &a.server, a.port).cmp(&(&b.client, &b.server, b.port)));
     Ok(Explanation { cases, service, notes })
-}
-
-/// One end, looked up.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Side {
-    Pod(PodId),
-    Address(IpAddr),
 }
 
 /// What ends have in common that policies treat alike.
@@ -217,41 +210,46 @@ enum Group {
     Address(IpAddr),
 }
 
-impl Side {
-    fn party(self, inventory: &Inventory) -> Party<'_> {
-        match self {
-            Side::Pod(pod) => Party::pod(inventory.pod(pod)),
-            Side::Address(ip) => Party::Address { ip, node: inventory.node_name(ip) },
-        }
+fn party(inventory: &Inventory, end: Target) -> Party<'_> {
+    match end {
+        Target::Pod(pod) => Party::pod(inventory.pod(pod)),
+        Target::Address(ip) => Party::Address { ip, node: inventory.node_name(ip) },
     }
 }
 
-fn group(classes: &Classes<'_>, side: &Side) -> Group {
+/// Clients and servers whose pairs policies treat alike.
+#[derive(Default)]
+struct Alike {
+    clients: Vec<Target>,
+    servers: Vec<Target>,
+}
+
+fn group(classes: &Classes<'_>, side: &Target) -> Group {
     match side {
-        Side::Pod(pod) => classes.of_pod(*pod).map_or(Group::Pod(*pod), Group::Class),
-        Side::Address(ip) => Group::Address(*ip),
+        Target::Pod(pod) => classes.of_pod(*pod).map_or(Group::Pod(*pod), Group::Class),
+        Target::Address(ip) => Group::Address(*ip),
     }
 }
 
 /// A pair that stands for all: of different pods, and not on one node, where there is such a pair.
-fn representatives(inventory: &Inventory, from: &[Side], to: &[Side]) -> (Side, Side) {
-    let node = |side: &Side| match side {
-        Side::Pod(pod) => inventory.pod(*pod).node.as_deref(),
-        Side::Address(_) => None,
+fn representatives(inventory: &Inventory, alike: &Alike) -> (Target, Target) {
+    let node = |end: &Target| match end {
+        Target::Pod(pod) => inventory.pod(*pod).node.as_deref(),
+        Target::Address(_) => None,
     };
-    let pairs = || from.iter().flat_map(|client| to.iter().map(move |server| (*client, *server)));
-    let apart =
-        pairs().find(|(client, server)| client != server && (node(client).is_none() || node(client) != node(server)));
-    let apart = apart.or_else(|| pairs().find(|(client, server)| client != server));
-    apart.unwrap_or((from[0], to[0]))
+    let pairs = || alike.clients.iter().flat_map(|client| alike.servers.iter().map(move |server| (*client, *server)));
+    let differ = |(client, server): &(Target, Target)| client != server;
+    let apart = |pair: &(Target, Target)| differ(pair) && (node(&pair.0).is_none() || node(&pair.0) != node(&pair.1));
+    let found = pairs().find(apart).or_else(|| pairs().find(differ));
+    found.unwrap_or((alike.clients[0], alike.servers[0]))
 }
 
-fn ends(sides: &[Side]) -> Ends {
+fn ends(sides: &[Target]) -> Ends {
     let mut pods: Vec<PodId> = Vec::new();
     for side in sides {
         match side {
-            Side::Pod(pod) => pods.push(*pod),
-            Side::Address(ip) => return Ends::Address(*ip),
+            Target::Pod(pod) => pods.push(*pod),
+            Target::Address(ip) => return Ends::Address(*ip),
         }
     }
     pods.sort_unstable();
@@ -260,9 +258,9 @@ fn ends(sides: &[Side]) -> Ends {
 }
 
 /// Pods that count; where none does, all, with a note.
-fn sides(inventory: &Inventory, pods: &[PodId], options: Options, notes: &mut Vec<String>) -> Vec<Side> {
-    let counting: Vec<Side> =
-        pods.iter().filter(|pod| options.counts(inventory.pod(**pod))).map(|pod| Side::Pod(*pod)).collect();
+fn sides(inventory: &Inventory, pods: &[PodId], options: Options, notes: &mut Vec<String>) -> Vec<Target> {
+    let counting: Vec<Target> =
+        pods.iter().filter(|pod| options.counts(inventory.pod(**pod))).map(|pod| Target::Pod(*pod)).collect();
     if !counting.is_empty() {
         return counting;
     }
@@ -275,7 +273,7 @@ fn sides(inventory: &Inventory, pods: &[PodId], options: Options, notes: &mut Ve
     notes.push(format!(
         "{names}: over; network plugins no longer apply policies to it, and its address may be another's"
     ));
-    pods.iter().map(|pod| Side::Pod(*pod)).collect()
+    pods.iter().map(|pod| Target::Pod(*pod)).collect()
 }
 
 fn service_name(inventory: &Inventory, index: usize) -> String {
@@ -284,7 +282,7 @@ fn service_name(inventory: &Inventory, index: usize) -> String {
 }
 
 /// The servers with their own port, the Service they were reached through, and whether it may hide outside sources.
-type Servers = (Vec<(Side, u16)>, Option<String>, bool);
+type Servers = (Vec<(Target, u16)>, Option<String>, bool);
 
 fn servers(
     inventory: &Inventory,
@@ -308,7 +306,7 @@ fn servers(
             PortName::Number(number) => {
                 // A node port leads on to pods.
                 let Some(frontend) = inventory.frontend(*ip, protocol, number) else {
-                    return Ok((vec![(Side::Address(*ip), number)], None, false));
+                    return Ok((vec![(Target::Address(*ip), number)], None, false));
                 };
                 let service = &inventory.services[frontend.service];
                 let name = inventory.frontend_name(frontend);
@@ -319,7 +317,7 @@ fn servers(
         Named::Pods { name, pods } => {
             let mut servers = Vec::new();
             for side in sides(inventory, pods, options, notes) {
-                let Side::Pod(id) = side else { continue };
+                let Target::Pod(id) = side else { continue };
                 match port {
                     PortName::Number(number) => servers.push((side, number)),
                     PortName::Name(wanted) => {
@@ -377,17 +375,14 @@ fn behind(
     notes: &mut Vec<String>,
 ) -> Result<Servers, ExplainError> {
     let service = &inventory.services[index];
-    let (pods, addresses) = inventory.targets(service, port);
-    let pods = pods.into_iter().map(|(pod, port)| (Side::Pod(pod), port));
-    let servers: Vec<(Side, u16)> =
-        pods.chain(addresses.iter().map(|(ip, port)| (Side::Address(*ip), *port))).collect();
+    let servers = inventory.targets(service, port);
     if servers.is_empty() {
         return Err(ExplainError::NoBackend(name));
     }
     notes.push(format!(
         "through Service {name}: policies see the pods and their own port; that a plugin sees the Service's address instead is not what the API says"
     ));
-    if !addresses.is_empty() {
+    if servers.iter().any(|(end, _)| matches!(end, Target::Address(_))) {
         notes.push("the Service leads to addresses outside; whether policies see them or the Service's own is up to the network plugin".to_string());
     }
     Ok((servers, Some(name), service.public && service.hides_source))
