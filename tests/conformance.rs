@@ -15,7 +15,8 @@ fn objects(case: &Value) -> Value {
         items.push(json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}));
     }
     for pod in case["pods"].as_array().unwrap() {
-        let port = |port: &Value| json!({"name": port["name"], "containerPort": port["port"], "protocol": port["protocol"]});
+        let port =
+            |port: &Value| json!({"name": port["name"], "containerPort": port["port"], "protocol": port["protocol"]});
         let ports: Vec<Value> = pod["ports"].as_array().unwrap().iter().map(port).collect();
         items.push(json!({
             "apiVersion": "v1",
@@ -47,7 +48,8 @@ fn printed(stdout: &str) -> BTreeMap<(String, String), BTreeSet<(String, u64, u6
 
 #[test]
 fn reach_prints_every_shared_verdict() {
-    let Some(folder) = shared::folder().map(|folder| folder.join("conformance")).filter(|folder| folder.is_dir()) else {
+    let Some(folder) = shared::folder().map(|folder| folder.join("conformance")).filter(|folder| folder.is_dir())
+    else {
         return shared::skipped("conformance", "no cases beside the workspace");
     };
     let mut wrong = Vec::new();
@@ -59,9 +61,13 @@ fn reach_prints_every_shared_verdict() {
             let run = run_with_input(&folder, "reach -o json -q --granularity pod --cluster -", input.as_bytes());
             assert_eq!(run.exit, 0, "{}: {}", case["id"], run.stderr);
             let pairs = printed(&run.stdout);
-            let names = || case["pods"].as_array().unwrap().iter().map(|pod| {
-                format!("{}/{}", pod["namespace"].as_str().unwrap(), pod["name"].as_str().unwrap())
-            });
+            let names = || {
+                case["pods"]
+                    .as_array()
+                    .unwrap()
+                    .iter()
+                    .map(|pod| format!("{}/{}", pod["namespace"].as_str().unwrap(), pod["name"].as_str().unwrap()))
+            };
             for (port, rows) in case["expected"].as_object().unwrap() {
                 let (number, protocol) = port.split_once('/').unwrap();
                 let number: u64 = number.parse().unwrap();
@@ -72,9 +78,8 @@ fn reach_prints_every_shared_verdict() {
                         }
                         compared += 1;
                         let ranges = pairs.get(&(client.clone(), server.clone())).into_iter().flatten();
-                        let allowed = ranges.into_iter().any(|(of, from, to)| {
-                            of == protocol && (*from..=*to).contains(&number)
-                        });
+                        let allowed =
+                            ranges.into_iter().any(|(of, from, to)| of == protocol && (*from..=*to).contains(&number));
                         if allowed != (expected == '.') {
                             wrong.push(format!("{} {client} -> {server}:{port} expected {expected}", case["id"]));
                         }
