@@ -4,6 +4,7 @@ use rustc_hash::FxHashMap;
 
 use super::access::{Access, ClassSet};
 use super::classes::{Classes, Kind};
+use super::opened::Opened;
 use super::term::Term;
 use crate::cluster::{Action, ClusterPeer, ClusterPolicy, ClusterPorts, ClusterRule, Tier};
 use crate::evaluate::{cluster_port_set, port_set};
@@ -20,12 +21,8 @@ pub(super) struct Compiled<'a> {
     pub(super) isolating: [Vec<Vec<u32>>; 2],
     /// By direction: the ends that some policy isolates.
     pub(super) isolated: [ClassSet; 2],
-    /// Which ports servers open to one set of peers.
-    pub(super) opened: Vec<Access>,
-    /// By end: which of `opened` are for it, but for `to_all`.
-    pub(super) opened_to: Vec<Vec<u32>>,
-    /// What servers open to every end.
-    pub(super) to_all: Access,
+    /// What ingress rules grant.
+    pub(super) opened: Opened,
     /// Rules of cluster-wide policies by tier, in the order in which they are asked.
     pub(super) tiers: [Vec<Ordered>; 2],
 }
@@ -73,8 +70,9 @@ impl<'a> Compiled<'a> {
         let mut isolating = [vec![Vec::new(); count], vec![Vec::new(); count]];
         let mut isolated = [ClassSet::default(), ClassSet::default()];
         let mut network = Vec::with_capacity(set.network.len());
-        // By set of peers: the servers and ports of every rule.
-        let mut opened: FxHashMap<u32, Vec<(PortSet, ClassSet)>> = FxHashMap::default();
+        // By peer, `None` for everyone: the servers and ports of every rule. Single peers are the same again and again,
+        // lists of them seldom.
+        let mut opened: FxHashMap<Option<Term<'a>>, Vec<(PortSet, ClassSet)>> = FxHashMap::default();
         for (number, policy) in (0..).zip(set.network) {
             let subjects = classes.yes(&Term::subject(policy));
             for direction in Direction::ALL.into_iter().filter(|direction| policy.rules(*direction).is_some()) {
@@ -86,9 +84,11 @@ impl<'a> Compiled<'a> {
                 rules.iter().map(|rule| (compiler.peers_of(policy, rule), &rule.ports)).collect()
             };
             let rules = [rules(Direction::Ingress), rules(Direction::Egress)];
-            for (peers, ports) in &rules[at(Direction::Ingress)] {
-                let servers = compiler.named.network(ports, &subjects, classes);
-                opened.entry(*peers).or_default().extend(servers);
+            for rule in policy.rules(Direction::Ingress).unwrap_or_default() {
+                let servers = compiler.named.network(&rule.ports, &subjects, classes);
+                for peer in terms(policy, rule) {
+                    opened.entry(peer).or_default().extend(servers.iter().cloned());
+                }
             }
             let granted = rules[at(Direction::Egress)].iter().flat_map(|(peers, ports)| {
                 let peers = &compiler.peers[*peers as usize];
@@ -97,64 +97,41 @@ impl<'a> Compiled<'a> {
             let granted = granted.collect();
             network.push(Network { rules, granted });
         }
-        let mut compiled = Compiled {
-            network,
-            isolating,
-            isolated,
-            opened: Vec::with_capacity(opened.len()),
-            opened_to: vec![Vec::new(); count],
-            to_all: Access::none(),
-            tiers: compiler.tiers(set.cluster),
-            peers: compiler.peers,
-        };
-        let mut opened: Vec<_> = opened.into_iter().collect();
-        opened.sort_unstable_by_key(|(peers, _)| *peers);
-        for (peers, servers) in opened {
-            let access: Access = servers.into_iter().collect();
-            let peers = &compiled.peers[peers as usize];
-            if *peers == classes.all {
-                compiled.to_all = compiled.to_all.union(&access);
-                continue;
-            }
-            let index = compiled.opened.len() as u32;
-            peers.iter().for_each(|end| compiled.opened_to[end as usize].push(index));
-            compiled.opened.push(access);
-        }
-        compiled
+        let opened = opened.into_iter().map(|(peer, servers)| (classes.peers(peer), servers));
+        let opened = Opened::new(opened, count);
+        let tiers = compiler.tiers(set.cluster);
+        Compiled { network, isolating, isolated, opened, tiers, peers: compiler.peers }
+    }
+}
+
+/// The peers of a rule, one by one; `None` for everyone.
+fn terms<'a>(policy: &'a Policy, rule: &'a Rule) -> Vec<Option<Term<'a>>> {
+    match &rule.peers {
+        Peers::Everyone => vec![None],
+        Peers::Any(peers) => peers.iter().map(|peer| Some(Term::peer(&policy.namespace, peer))).collect(),
     }
 }
 
 struct Compiler<'a, 'c> {
     classes: &'c Classes<'a>,
     peers: Vec<ClassSet>,
-    known: FxHashMap<Option<Vec<Term<'a>>>, u32>,
+    known: FxHashMap<Vec<Option<Term<'a>>>, u32>,
     named: Named<'a>,
 }
 
 impl<'a> Compiler<'a, '_> {
     /// The index of a rule's peers.
     fn peers_of(&mut self, policy: &'a Policy, rule: &'a Rule) -> u32 {
-        let terms = match &rule.peers {
-            Peers::Everyone => None,
-            Peers::Any(peers) => Some(peers.iter().map(|peer| Term::peer(&policy.namespace, peer)).collect::<Vec<_>>()),
-        };
+        let terms = terms(policy, rule);
         if let Some(index) = self.known.get(&terms) {
             return *index;
         }
-        let set = match &terms {
-            None => self.classes.all.clone(),
-            Some(terms) => self.united(terms),
-        };
+        let mut set = ClassSet::default();
+        terms.iter().for_each(|term| set.unite(&self.classes.peers(*term)));
         let index = self.peers.len() as u32;
         self.peers.push(set);
         self.known.insert(terms, index);
         index
-    }
-
-    fn united(&self, terms: &[Term<'a>]) -> ClassSet {
-        let mut set = ClassSet::default();
-        terms.iter().for_each(|term| set.unite(&self.classes.yes(term)));
-        set
     }
 
     fn tiers(&mut self, policies: &'a [ClusterPolicy]) -> [Vec<Ordered>; 2] {
