@@ -15,8 +15,8 @@ pub mod summary;
 mod term;
 
 use crate::cluster::Tier;
+use crate::evaluate::Decision;
 use crate::evaluate::course::{Algebra, Course, Outcome};
-use crate::evaluate::{Decision, port_is_in};
 use crate::inventory::PodId;
 use crate::policy::{Direction, PolicySet};
 use crate::port::Protocol;
@@ -171,7 +171,7 @@ impl<'a> Reach<'a> {
         protocol: Protocol,
         port: u16,
     ) -> Outcome<bool> {
-        let Compiled { network, isolating, peers, tiers, .. } = &self.compiled;
+        let Compiled { network, rules, isolating, peers, ports, tiers, .. } = &self.compiled;
         let mut course = Course::new(true);
         let ask = |tier: Tier, course: &mut Course<bool>| {
             let asked = tiers[at_tier(tier)].iter().filter(|rule| {
@@ -188,10 +188,11 @@ impl<'a> Reach<'a> {
         if policies.is_empty() {
             ask(Tier::Baseline, &mut course);
         } else {
-            let named = self.classes.subject(server);
-            let granted = policies.iter().flat_map(|policy| &network[*policy as usize].rules[at(direction)]);
-            let mut matching = granted
-                .filter(|(set, ports)| port_is_in(ports, named, protocol, port) && peers[*set as usize].contains(peer));
+            let granting =
+                policies.iter().flat_map(|policy| &rules[network[*policy as usize].rules[at(direction)].clone()]);
+            let mut matching = granting.filter(|rule| {
+                ports[rule.ports as usize].holds(server, protocol, port) && peers[rule.peers as usize].contains(peer)
+            });
             course.network_policies(&true, &matching.next().is_some());
         }
         course.finish()

@@ -310,7 +310,9 @@ fn egress(namespace: usize, size: Size, random: &mut Random) -> Rule {
             rule(peers, vec![port(Protocol::Tcp, 5432)])
         }
         30..35 => {
-            let block = Block { cidr: net(public(random), 24), except: Vec::new() };
+            // Partners, or the company's own network, which pods are in.
+            let cidr = if random.chance(50) { net(public(random), 24) } else { net(0x0a00_0000, 8) };
+            let block = Block { cidr, except: Vec::new() };
             rule(vec![Peer::Block(block)], vec![port(Protocol::Tcp, 443), port(Protocol::Udp, 443)])
         }
         _ => {

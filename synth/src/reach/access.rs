@@ -98,6 +98,13 @@ impl Access {
         Access { cells: if is_empty { Vec::new() } else { vec![(ports, classes)] } }
     }
 
+    /// From classes, each once, with the ports of each.
+    pub(super) fn by_class(ports: impl Iterator<Item = (u32, PortSet)>) -> Access {
+        let mut by_ports: rustc_hash::FxHashMap<PortSet, ClassSet> = Default::default();
+        ports.for_each(|(class, ports)| by_ports.entry(ports).or_default().insert(class));
+        Access::from_apart(by_ports.into_iter().collect())
+    }
+
     /// Sets of ports with the classes that have them.
     pub fn cells(&self) -> impl Iterator<Item = (&PortSet, &ClassSet)> {
         self.cells.iter().map(|(ports, classes)| (ports, classes))

@@ -1,5 +1,7 @@
 //! A set of policies over classes: every selector answered once, equal peers kept once.
 
+use std::ops::Range;
+
 use rustc_hash::FxHashMap;
 
 use super::access::{Access, ClassSet};
@@ -7,16 +9,21 @@ use super::classes::{Classes, Kind};
 use super::opened::Opened;
 use super::term::Term;
 use crate::cluster::{Action, ClusterPeer, ClusterPolicy, ClusterPorts, ClusterRule, Tier};
-use crate::evaluate::{cluster_port_set, port_set};
+use crate::evaluate::{cluster_port_set, port_is_in, port_set};
 use crate::policy::{Direction, Peers, Policy, PolicySet, Ports, Rule};
+use crate::port::Protocol;
 use crate::ports::PortSet;
 
 /// All policies, compiled. Classes here are the ends of [`Classes`].
 pub(super) struct Compiled<'a> {
     /// The distinct sets of peers.
     pub(super) peers: Vec<ClassSet>,
+    /// The distinct lists of ports.
+    pub(super) ports: Vec<PortList<'a>>,
     /// By policy.
-    pub(super) network: Vec<Network<'a>>,
+    pub(super) network: Vec<Network>,
+    /// The rules of all policies, one after the other.
+    pub(super) rules: Vec<Granting>,
     /// By direction and end: the policies that isolate it.
     pub(super) isolating: [Vec<Vec<u32>>; 2],
     /// By direction: the ends that some policy isolates.
@@ -28,11 +35,47 @@ pub(super) struct Compiled<'a> {
 }
 
 /// A NetworkPolicy.
-pub(super) struct Network<'a> {
-    /// By direction: the rules' peers, by index, and their ports.
-    pub(super) rules: [Vec<(u32, &'a Ports)>; 2],
+pub(super) struct Network {
+    /// By direction: which of the rules are its.
+    pub(super) rules: [Range<usize>; 2],
     /// What its egress rules grant.
     pub(super) granted: Access,
+}
+
+/// A rule of a NetworkPolicy: its peers and its ports, by index. Small, so that many are at hand.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Granting {
+    pub(super) peers: u32,
+    pub(super) ports: u32,
+}
+
+/// A list of ports, which stands for the same numbers on every server or, where names are in it, not.
+pub(super) struct PortList<'a> {
+    written: &'a Ports,
+    /// On every server; `None` where there are names.
+    everywhere: Option<PortSet>,
+    /// By server, where there are names.
+    by_server: Access,
+}
+
+impl PortList<'_> {
+    /// Whether a port of a server is in it.
+    pub(super) fn holds(&self, server: u32, protocol: Protocol, port: u16) -> bool {
+        // A port that is not known is in no set of ports.
+        if port == 0 {
+            return port_is_in(self.written, None, protocol, port);
+        }
+        let ports = self.everywhere.as_ref().or_else(|| self.by_server.ports(server));
+        ports.is_some_and(|ports| ports.contains(protocol, port))
+    }
+
+    /// What it stands for on some servers.
+    fn on(&self, servers: &ClassSet) -> Vec<(PortSet, ClassSet)> {
+        match &self.everywhere {
+            Some(ports) => vec![(ports.clone(), servers.clone())],
+            None => cells(self.by_server.within(servers)),
+        }
+    }
 }
 
 /// A rule of a cluster-wide policy, or that part of it whose peers are certain or are not.
@@ -66,10 +109,11 @@ impl<'a> Compiled<'a> {
     pub(super) fn new(classes: &Classes<'a>, set: PolicySet<'a>) -> Compiled<'a> {
         let count = classes.ends.len();
         let mut compiler =
-            Compiler { classes, peers: Vec::new(), known: FxHashMap::default(), named: Named::default() };
+            Compiler { classes, peers: Vec::new(), known: FxHashMap::default(), lists: Lists::default() };
         let mut isolating = [vec![Vec::new(); count], vec![Vec::new(); count]];
         let mut isolated = [ClassSet::default(), ClassSet::default()];
         let mut network = Vec::with_capacity(set.network.len());
+        let mut all_rules = Vec::new();
         // By peer, `None` for everyone: the servers and ports of every rule. Single peers are the same again and again,
         // lists of them seldom.
         let mut opened: FxHashMap<Option<Term<'a>>, Vec<(PortSet, ClassSet)>> = FxHashMap::default();
@@ -79,28 +123,32 @@ impl<'a> Compiled<'a> {
                 isolated[at(direction)].unite(&subjects);
                 subjects.iter().for_each(|end| isolating[at(direction)][end as usize].push(number));
             }
-            let mut rules = |direction| -> Vec<(u32, &'a Ports)> {
-                let rules: &'a [Rule] = policy.rules(direction).unwrap_or_default();
-                rules.iter().map(|rule| (compiler.peers_of(policy, rule), &rule.ports)).collect()
-            };
-            let rules = [rules(Direction::Ingress), rules(Direction::Egress)];
-            for rule in policy.rules(Direction::Ingress).unwrap_or_default() {
-                let servers = compiler.named.network(&rule.ports, &subjects, classes);
-                for peer in terms(policy, rule) {
-                    opened.entry(peer).or_default().extend(servers.iter().cloned());
+            let mut granted = Vec::new();
+            let rules = Direction::ALL.map(|direction| {
+                let first = all_rules.len();
+                for rule in policy.rules(direction).unwrap_or_default() {
+                    let (peers, ports) = (compiler.peers_of(policy, rule), compiler.lists.number(&rule.ports, classes));
+                    all_rules.push(Granting { peers, ports });
+                    let list = &compiler.lists.lists[ports as usize];
+                    match direction {
+                        Direction::Ingress => {
+                            let servers = list.on(&subjects);
+                            for peer in terms(policy, rule) {
+                                opened.entry(peer).or_default().extend(servers.iter().cloned());
+                            }
+                        }
+                        Direction::Egress => granted.extend(list.on(&compiler.peers[peers as usize])),
+                    }
                 }
-            }
-            let granted = rules[at(Direction::Egress)].iter().flat_map(|(peers, ports)| {
-                let peers = &compiler.peers[*peers as usize];
-                compiler.named.network(ports, peers, classes)
+                first..all_rules.len()
             });
-            let granted = granted.collect();
-            network.push(Network { rules, granted });
+            network.push(Network { rules, granted: granted.into_iter().collect() });
         }
         let opened = opened.into_iter().map(|(peer, servers)| (classes.peers(peer), servers));
         let opened = Opened::new(opened, count);
         let tiers = compiler.tiers(set.cluster);
-        Compiled { network, isolating, isolated, opened, tiers, peers: compiler.peers }
+        let (peers, ports) = (compiler.peers, compiler.lists.lists);
+        Compiled { peers, ports, network, rules: all_rules, isolating, isolated, opened, tiers }
     }
 }
 
@@ -116,7 +164,7 @@ struct Compiler<'a, 'c> {
     classes: &'c Classes<'a>,
     peers: Vec<ClassSet>,
     known: FxHashMap<Vec<Option<Term<'a>>>, u32>,
-    named: Named<'a>,
+    lists: Lists<'a>,
 }
 
 impl<'a> Compiler<'a, '_> {
@@ -157,7 +205,7 @@ impl<'a> Compiler<'a, '_> {
                 Direction::Egress => &peers,
             };
             let servers = match ports {
-                Some(ports) => self.named.cluster(ports, servers, classes).into_iter().collect(),
+                Some(ports) => self.lists.cluster(ports, servers, classes).into_iter().collect(),
                 None => Access::of(PortSet::everything(), servers.clone()),
             };
             Ordered { direction, subjects: subjects.clone(), peers, servers, action, certain }
@@ -180,24 +228,29 @@ impl<'a> Compiler<'a, '_> {
     }
 }
 
-/// Lists of ports with names in them, and what they stand for on every end.
+/// Lists of ports, each kept once.
 #[derive(Default)]
-struct Named<'a> {
-    network: FxHashMap<&'a Ports, Access>,
+struct Lists<'a> {
+    lists: Vec<PortList<'a>>,
+    known: FxHashMap<&'a Ports, u32>,
+    /// Those with names of cluster-wide policies, and what they stand for on every end.
     cluster: FxHashMap<&'a ClusterPorts, Access>,
 }
 
-impl<'a> Named<'a> {
-    /// The ports of a rule on its servers.
-    fn network(&mut self, ports: &'a Ports, servers: &ClassSet, classes: &Classes<'a>) -> Vec<(PortSet, ClassSet)> {
-        if !ports.has_names() {
-            return vec![(port_set(ports, None), servers.clone())];
-        }
-        let everywhere = || by_end(classes, |end| port_set(ports, classes.subject(end)));
-        cells(self.network.entry(ports).or_insert_with(everywhere).within(servers))
+impl<'a> Lists<'a> {
+    /// The index of a list.
+    fn number(&mut self, written: &'a Ports, classes: &Classes<'a>) -> u32 {
+        *self.known.entry(written).or_insert_with(|| {
+            let (everywhere, by_server) = match written.has_names() {
+                false => (Some(port_set(written, None)), Access::none()),
+                true => (None, by_end(classes, |end| port_set(written, classes.subject(end)))),
+            };
+            self.lists.push(PortList { written, everywhere, by_server });
+            self.lists.len() as u32 - 1
+        })
     }
 
-    /// The same of a cluster-wide rule.
+    /// The ports of a rule of a cluster-wide policy on its servers.
     fn cluster(
         &mut self,
         ports: &'a ClusterPorts,
@@ -213,7 +266,7 @@ impl<'a> Named<'a> {
 }
 
 fn by_end(classes: &Classes<'_>, ports: impl Fn(u32) -> PortSet) -> Access {
-    classes.all.iter().map(|end| (ports(end), ClassSet::from_iter([end]))).collect()
+    Access::by_class(classes.all.iter().map(|end| (end, ports(end))))
 }
 
 fn cells(access: Access) -> Vec<(PortSet, ClassSet)> {
