@@ -24,13 +24,13 @@ use case::Case;
 /// Differences that are there, and why the analyzer is wrong: the case, the difference, the reason. One that is no
 /// longer there is an error too.
 const KNOWN: [(&str, &str, &str); 8] = [
-    (SAME_OWNER, "list: default//internal-security -> default/Pod/pod-3: theirs 90/TCP, ours all", REFUSED),
-    (SAME_OWNER, "list: default/Pod/pod-3 -> default//internal-security: theirs 90/TCP, ours all", REFUSED),
-    (SAME_OWNER, "list: default//internal-security ingress outside: theirs , ours all of 0.0.0.0/0", REFUSED),
+    (SAME_OWNER, "list: default/Pod/internal-security -> default/Pod/pod-3: theirs 90/TCP, ours all", REFUSED),
+    (SAME_OWNER, "list: default/Pod/pod-3 -> default/Pod/internal-security: theirs 90/TCP, ours all", REFUSED),
+    (SAME_OWNER, "list: default/Pod/internal-security ingress outside: theirs , ours all of 0.0.0.0/0", REFUSED),
     (SAME_OWNER, "list: default/Pod/pod-3 ingress outside: theirs , ours all of 0.0.0.0/0", REFUSED),
-    (NOT_IN_GAP, "list: default//internal-security -> default/Pod/pod-3: theirs 8050/TCP, ours all", REFUSED),
-    (NOT_IN_GAP, "list: default/Pod/pod-3 -> default//internal-security: theirs none, ours all", REFUSED),
-    (NOT_IN_GAP, "list: default//internal-security ingress outside: theirs , ours all of 0.0.0.0/0", REFUSED),
+    (NOT_IN_GAP, "list: default/Pod/internal-security -> default/Pod/pod-3: theirs 8050/TCP, ours all", REFUSED),
+    (NOT_IN_GAP, "list: default/Pod/pod-3 -> default/Pod/internal-security: theirs none, ours all", REFUSED),
+    (NOT_IN_GAP, "list: default/Pod/internal-security ingress outside: theirs , ours all of 0.0.0.0/0", REFUSED),
     (NOT_IN_GAP, "list: default/Pod/pod-3 ingress outside: theirs , ours all of 0.0.0.0/0", REFUSED),
 ];
 

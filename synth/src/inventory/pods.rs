@@ -99,6 +99,8 @@ impl Inventory {
             Some(owner) => owners.top(&namespace, &labels, owner.clone()),
             None => ("Pod".to_string(), metadata.name.clone()),
         };
+        // No API server takes an owner without a kind, but manifests for other tools hold some: pods of one name.
+        let kind = if kind.is_empty() { "Pod".to_string() } else { kind };
         let status = &object.status;
         let mut addresses: Vec<IpAddr> = Vec::new();
         let listed = status.pod_ips.iter().flatten().map(|entry| entry.ip.as_str());

@@ -109,7 +109,7 @@ impl<'a> Owners<'a> {
 
 /// The owner that controls an object. A static pod's mirror is controlled by its Node, which is no workload.
 pub(super) fn controlling(owners: Option<&[OwnerReference]>) -> Option<&OwnerReference> {
-    owners?.iter().find(|owner| owner.controller == Some(true) && owner.kind != "Node")
+    owners?.iter().find(|owner| owner.controller == Some(true) && owner.kind != "Node" && !owner.name.is_empty())
 }
 
 /// `spec.selector` as a [`Selector`]; `None` where it is absent or names a controller-uid, as a Job's does.

@@ -111,7 +111,11 @@ fn split_json(text: &str) -> (Vec<Document<'_>>, Vec<Unreadable>) {
                 // The text of serde_json ends in its own line and column.
                 let full = error.to_string();
                 let message = full.rsplit_once(" at line ").map_or(full.as_str(), |(message, _)| message);
-                unreadable.push(Unreadable { line: error.line() as u32, message: format!("not JSON: {message}") });
+                let message = match text[start..].trim_start().starts_with('[') {
+                    true => "a JSON array; objects are expected, one after the other or in a List".to_string(),
+                    false => format!("not JSON: {message}"),
+                };
+                unreadable.push(Unreadable { line: error.line() as u32, message });
                 break;
             }
         }
@@ -314,6 +318,7 @@ mod tests {
         assert_eq!(found, [(3, Some("Pod")), (4, Some("Node")), (5, Some("Pod"))]);
         assert_eq!(cut("{\"spec\": {\"kind\": \"x\"}, \"kind\": \"Pod\"}")[0].2, Some("Pod"), "its own kind");
         assert_eq!(split("{kind: Pod}").0[0].form, Form::Yaml, "a flow mapping");
+        assert!(split("[{\"kind\": \"Pod\"}]").1[0].message.starts_with("a JSON array"));
         let (documents, unreadable) = split("{\"kind\": \"Pod\"}\n{\"kind\": oops}");
         assert_eq!((documents.len(), unreadable.len(), unreadable[0].line), (1, 1, 2));
     }
