@@ -189,4 +189,4 @@ impl<'a> Reach<'a> {
 }
 
 #[cfg(test)]
-pub(crate) mod tests;
+mod tests;
