@@ -30,8 +30,11 @@ fn objects(case: &Value) -> Value {
     json!({"apiVersion": "v1", "kind": "List", "items": items})
 }
 
+/// Protocol, first and last port.
+type Ranges = BTreeSet<(String, u64, u64)>;
+
 /// The ports that `reach` prints, by client and server.
-fn printed(stdout: &str) -> BTreeMap<(String, String), BTreeSet<(String, u64, u64)>> {
+fn printed(stdout: &str) -> BTreeMap<(String, String), Ranges> {
     let mut pairs = BTreeMap::new();
     for line in stdout.lines() {
         let row: Value = serde_json::from_str(line).unwrap();

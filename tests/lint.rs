@@ -1,49 +1,17 @@
-//! Folder cases of `lint`: `tests/lint/<name>/`.
-//!
-//! A case is manifests, of which the first line of one says what the case shows, and `args` with one run of the program
-//! a line. `expected` is the transcript, compared byte for byte; `RINGFENCE_UPDATE=1` writes it anew.
+//! Folder cases of `lint`, and what it finds in real applications.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::program::run;
-use crate::shared;
+use crate::{shared, transcripts};
 
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/lint");
 
-/// The folders in a folder, sorted.
-fn folders(folder: &Path) -> Vec<PathBuf> {
-    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-    let mut folders: Vec<PathBuf> = entries.filter(|path| path.is_dir()).collect();
-    folders.sort();
-    folders
-}
-
 #[test]
 fn every_folder_holds_what_it_promises() {
-    let update = std::env::var_os("RINGFENCE_UPDATE").is_some();
-    let mut wrong = String::new();
-    for case in folders(Path::new(FOLDER)) {
-        let mut transcript = String::new();
-        for args in fs::read_to_string(case.join("args")).unwrap().lines() {
-            let run = run(&case, args);
-            writeln!(transcript, "$ ringfence {args}").unwrap();
-            for (mark, stream) in [('>', &run.stdout), ('!', &run.stderr)] {
-                stream.lines().for_each(|line| writeln!(transcript, "{mark} {line}").unwrap());
-            }
-            writeln!(transcript, "exit {}\n", run.exit).unwrap();
-        }
-        let expected = case.join("expected");
-        if update {
-            fs::write(&expected, &transcript).unwrap();
-        }
-        if fs::read_to_string(&expected).ok().as_ref() != Some(&transcript) {
-            writeln!(wrong, "{} differs, now it is:\n{transcript}", expected.display()).unwrap();
-        }
-    }
-    assert!(wrong.is_empty(), "{wrong}RINGFENCE_UPDATE=1 accepts what the program does now");
+    transcripts::check(Path::new(FOLDER));
 }
 
 /// Neither the order of files nor reading one twice changes a byte.
@@ -86,7 +54,7 @@ fn policies_of_real_applications() {
         ("longhorn", vec!["warning[no-peer-pod]: NetworkPolicy longhorn-system/longhorn-manager"]),
     ]);
     let mut wrong = String::new();
-    for application in folders(&applications) {
+    for application in transcripts::folders(&applications) {
         let name = application.file_name().unwrap().to_str().unwrap();
         let expected = known.get(name).cloned().unwrap_or_default();
         let run = run(&application, "lint -q .");

@@ -2,7 +2,8 @@
 //!
 //! `program` runs it; `traffic` reads scripts of conversations, `packets` writes them as captures.
 //!
-//! `cases` are folders of readable input and expected output, and so are those of `lint`; `input` is what goes wrong with files, `arguments` what
+//! `cases` are folders of readable input and expected output, those of `engine` and `lint` (`transcripts` runs them) need
+//! no traffic; `conformance` holds verdict tables against `reach`; `input` is what goes wrong with files, `arguments` what
 //! people type; `snapshots` show the output of the recordings in `pcaps/`, `recordings` hold it against their true edges;
 //! `properties` hold for any traffic, `rendering` for any policy; `libpcap`, `examiner`, `applications` and
 //! `npguard` ask others: a capture library, an independent examiner, the manifests of real applications, and another
@@ -14,6 +15,7 @@ mod applications;
 mod arguments;
 mod cases;
 mod conformance;
+mod engine;
 mod examiner;
 mod input;
 mod libpcap;
@@ -27,3 +29,4 @@ mod rendering;
 mod shared;
 mod snapshots;
 mod traffic;
+mod transcripts;

@@ -10,6 +10,7 @@ use synth::inventory::{Inventory, Options};
 use synth::policy::{Direction, PolicySet};
 use synth::reach::{Classes, Reach};
 use synth::resolve::resolve;
+use synth::witness::{self, Witnesses};
 
 use crate::args::{CheckFormat, DiffArgs};
 use crate::exit::Exit;
@@ -58,8 +59,10 @@ struct Lost<'a> {
 struct Sides {
     old: Cluster,
     new: Cluster,
-    /// The cluster given beside them, or made up.
+    /// The cluster given beside them.
     common: Option<Cluster>,
+    /// Pods made up from selectors, where there are no others.
+    made_up: Option<Witnesses>,
 }
 
 impl Sides {
@@ -69,12 +72,22 @@ impl Sides {
         let (old, new) = (old?, new?);
         let given = !args.cluster.clusters.is_empty();
         let common = given.then(|| input::cluster(&args.cluster)).transpose()?;
-        Ok(Sides { old, new, common })
+        let made_up = (common.is_none() && old.inventory.pods.is_empty() && new.inventory.pods.is_empty()).then(|| {
+            let mut namespaces = old.inventory.namespaces.clone();
+            for (name, labels) in new.inventory.namespaces.iter() {
+                namespaces.insert(name, labels.clone());
+            }
+            witness::cluster(&[old.inventory.policy_set(), new.inventory.policy_set()], &namespaces)
+        });
+        Ok(Sides { old, new, common, made_up })
     }
 
     /// The cluster that both are held against; `None` where each has its own.
     fn shared(&self) -> Option<&Inventory> {
         let has_pods = |cluster: &Cluster| !cluster.inventory.pods.is_empty();
+        if let Some(made_up) = &self.made_up {
+            return Some(&made_up.inventory);
+        }
         match &self.common {
             Some(cluster) => Some(&cluster.inventory),
             None if !has_pods(&self.new) => Some(&self.old.inventory),
@@ -154,7 +167,24 @@ pub(crate) fn run(args: &DiffArgs, out: &mut impl Write) -> anyhow::Result<Exit>
         let (before, after) = (number(old.len() as u64), number(new.len() as u64));
         let pods = number(cluster.pods.len() as u64);
         let mut err = io::stderr().lock();
-        writeln!(err, "{before} policies before, {after} after, held against {pods} pods")?;
+        match &sides.made_up {
+            None => writeln!(err, "{before} policies before, {after} after, held against {pods} pods")?,
+            Some(made_up) => {
+                writeln!(
+                    err,
+                    "{before} policies before, {after} after; no pods in the input: held against {pods} kinds of pods made up from the selectors, each named after the labels that matter"
+                )?;
+                for (name, port) in &made_up.ports {
+                    writeln!(err, "port {port} stands for the port named {name}")?;
+                }
+                if !made_up.complete {
+                    writeln!(
+                        err,
+                        "warning: there is more that the selectors could tell apart (too many combinations, or nodes): an empty diff does not prove that nothing changes"
+                    )?;
+                }
+            }
+        }
         if observed.is_some() {
             writeln!(err, "{} observed edges would be stopped", number(stopped.len() as u64))?;
         }

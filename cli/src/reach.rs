@@ -105,11 +105,15 @@ pub(crate) fn run(args: &ReachArgs, out: &mut impl Write) -> anyhow::Result<Exit
         let pods: usize = (0..classes.len() as u32).map(|class| classes.pods(class).len()).sum();
         writeln!(
             err,
-            "{} pods of {} kinds that {} policies tell apart, {} pairs listed",
+            "{} pods of {} kinds that {} policies tell apart{}",
             number(pods as u64),
             number((0..classes.len() as u32).filter(|class| !classes.pods(*class).is_empty()).count() as u64),
             number(set.len() as u64),
-            number(listed)
+            if args.output == ReachFormat::Summary {
+                String::new()
+            } else {
+                format!(", {} pairs listed", number(listed))
+            }
         )?;
     }
     Ok(if refused { Exit::Unusable } else { Exit::Fine })

@@ -5,7 +5,7 @@
 //! from the API references (`k8s.io/api/networking/v1/types.go`, `network-policy-api/apis/v1alpha2`) and the Network
 //! Policies page of the Kubernetes documentation.
 //!
-//! [`course`] is the order of the tiers, [`cluster`] which rules of cluster-wide policies match; the rules of
+//! `course` is the order of the tiers, `cluster` which rules of cluster-wide policies match; the rules of
 //! NetworkPolicies are matched here. Replies are not asked about: "Reply traffic for those allowed connections will also
 //! be implicitly allowed." Neither are pods that are over; callers leave them out.
 

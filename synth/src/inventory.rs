@@ -18,7 +18,7 @@ use crate::evaluate::{Evaluator, Namespaces};
 use crate::policy::{Policy, PolicySet};
 
 pub use build::Options;
-pub use service::{Backend, Frontend, Service, ServicePort, TargetPort};
+pub use service::{Backend, Frontend, Service, ServicePort, Target, TargetPort};
 pub use workload::WorkloadInfo;
 pub(crate) use workload::{is_volatile, stable};
 

@@ -8,14 +8,19 @@
 //!                 learn (which edges count) -- synthesize --> policies --render--> YAML
 //!                 select (which labels)                          |
 //!                                        evaluate -- prove, check --> verdicts
+//!                                            |
+//!                              reach (the same, as sets) -- diff --> gained, lost
 //! ```
 //!
 //! [`manifest`] cuts files into objects, each error with its place. [`inventory`] binds addresses to pods in time and
 //! Services to their backends. [`resolve`] turns flows into the edges of a [`graph`]. [`learn`] decides which edges make
 //! rules, [`select`] what selects a workload, [`synthesize`] writes the policies, [`render`] prints them. [`evaluate`]
-//! is the one evaluator of NetworkPolicy; [`prove`] replays the edges against the generated set with it, and [`check`]
-//! against any other. [`exposure`] says what pods that do not exist yet could reach, [`lint`] finds mistakes in policies
-//! without traffic.
+//! is the one evaluator of policies; [`prove`] replays the edges against the generated set with it, and [`check`]
+//! against any other ([`replay`] is what they share).
+//!
+//! Without traffic: [`reach`] answers for whole clusters at once, [`diff`] compares two answers ([`witness`] makes pods up
+//! where there are none), [`explain`] is one answer with its reasons, [`exposure`] is about pods that do not exist yet,
+//! [`lint`] about mistakes.
 
 pub mod addresses;
 pub mod check;
@@ -25,6 +30,7 @@ pub mod diff;
 pub mod endpoint;
 pub mod evaluate;
 pub mod evidence;
+pub mod explain;
 pub mod exposure;
 pub mod graph;
 pub mod inventory;

@@ -20,6 +20,8 @@ mod scope;
 mod selects;
 mod suggest;
 
+pub(crate) use suggest::likeness;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 

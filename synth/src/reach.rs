@@ -10,12 +10,13 @@ mod classes;
 mod compile;
 mod index;
 pub mod listing;
+mod opened;
 pub mod summary;
 pub(crate) mod term;
 
 use crate::cluster::Tier;
+use crate::evaluate::Decision;
 use crate::evaluate::course::{Algebra, Course, Outcome};
-use crate::evaluate::{Decision, port_is_in};
 use crate::inventory::PodId;
 use crate::policy::{Direction, PolicySet};
 use crate::port::Protocol;
@@ -89,7 +90,7 @@ impl<'a> Reach<'a> {
 
     /// What an end can reach.
     fn outcome(&self, client: u32) -> Outcome<Access> {
-        let Compiled { network, isolating, isolated, opened, opened_to, to_all, tiers, .. } = &self.compiled;
+        let Compiled { network, isolating, isolated, opened, tiers, .. } = &self.compiled;
         let everything = Access::of(PortSet::everything(), self.classes.partners(client));
         let rules = |tier: Tier, direction: Direction| {
             tiers[at_tier(tier)].iter().filter(move |rule| {
@@ -111,28 +112,37 @@ impl<'a> Reach<'a> {
         rules(Tier::Baseline, Direction::Egress)
             .for_each(|rule| egress.rule(rule.action, rule.certain, rule.servers.clone()));
 
+        let egress = egress.finish();
+
+        // What the servers say matters where the client's own side does not deny.
+        let mut servers = egress.allowed.classes();
+        servers.unite(&egress.unknown.classes());
+        let everything = Access::of(PortSet::everything(), servers.clone());
         let mut ingress = Course::new(everything.clone());
         rules(Tier::Admin, Direction::Ingress)
             .for_each(|rule| ingress.rule(rule.action, rule.certain, rule.servers.clone()));
         ingress.tier_is_over();
-        let mut granted = to_all.clone();
-        opened_to[client as usize].iter().for_each(|index| granted.unite(&opened[*index as usize]));
-        ingress.network_policies(&everything.within(&isolated[at(Direction::Ingress)]), &granted);
+        let isolated = &isolated[at(Direction::Ingress)];
+        ingress.network_policies(&everything.within(isolated), &opened.to(client, &servers));
         rules(Tier::Baseline, Direction::Ingress)
             .for_each(|rule| ingress.rule(rule.action, rule.certain, rule.servers.clone()));
 
-        Outcome::both(egress.finish(), ingress.finish())
+        Outcome::both(egress, ingress.finish())
     }
 
     /// Whether a pod may connect to a pod: [`crate::evaluate::Evaluator::verdict`] without the reasons.
     pub fn decision(&self, client: PodId, server: PodId, protocol: Protocol, port: u16) -> Decision {
         let classes = self.classes;
-        let (from, to) = (classes.inventory.pod(client), classes.inventory.pod(server));
-        let own_node = || classes.options.is_node(from) && from.node.is_some() && from.node == to.node;
-        if client == server || own_node() {
+        let (from, to) = (classes.of_pod(client), classes.of_pod(server));
+        let own_node = || {
+            let (from, to) = (classes.inventory.pod(client), classes.inventory.pod(server));
+            classes.options.is_node(from) && from.node.is_some() && from.node == to.node
+        };
+        // Classes are at hand, and the pods of a large cluster are not: they are looked at where it matters.
+        if client == server || from.is_none_or(|from| classes.is_node(from)) && own_node() {
             return Decision::Allowed;
         }
-        let (Some(from), Some(to)) = (classes.of_pod(client), classes.of_pod(server)) else { return Decision::Denied };
+        let (Some(from), Some(to)) = (from, to) else { return Decision::Denied };
         let ends = |class: u32| classes.classes[class as usize].ends.iter().copied();
         let pairs = ends(from).flat_map(|from| ends(to).map(move |to| (from, to)));
         let pairs = pairs.filter(|(from, to)| classes.are_partners(*from, *to));
@@ -161,7 +171,7 @@ impl<'a> Reach<'a> {
         protocol: Protocol,
         port: u16,
     ) -> Outcome<bool> {
-        let Compiled { network, isolating, peers, tiers, .. } = &self.compiled;
+        let Compiled { network, rules, isolating, peers, ports, tiers, .. } = &self.compiled;
         let mut course = Course::new(true);
         let ask = |tier: Tier, course: &mut Course<bool>| {
             let asked = tiers[at_tier(tier)].iter().filter(|rule| {
@@ -178,10 +188,11 @@ impl<'a> Reach<'a> {
         if policies.is_empty() {
             ask(Tier::Baseline, &mut course);
         } else {
-            let named = self.classes.subject(server);
-            let granted = policies.iter().flat_map(|policy| &network[*policy as usize].rules[at(direction)]);
-            let mut matching = granted
-                .filter(|(set, ports)| port_is_in(ports, named, protocol, port) && peers[*set as usize].contains(peer));
+            let granting =
+                policies.iter().flat_map(|policy| &rules[network[*policy as usize].rules[at(direction)].clone()]);
+            let mut matching = granting.filter(|rule| {
+                ports[rule.ports as usize].holds(server, protocol, port) && peers[rule.peers as usize].contains(peer)
+            });
             course.network_policies(&true, &matching.next().is_some());
         }
         course.finish()

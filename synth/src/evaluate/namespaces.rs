@@ -28,6 +28,11 @@ impl Namespaces {
         self.0.get(name)
     }
 
+    /// The namespaces that were inserted, sorted by name.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Labels)> {
+        self.0.iter().map(|(name, labels)| (name.as_str(), labels))
+    }
+
     /// The names of the namespaces that were inserted, sorted.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.0.keys().map(String::as_str)

@@ -88,6 +88,15 @@ pub struct Backend {
     pub pod: Option<PodId>,
 }
 
+/// Who is at an end of a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Target {
+    /// A pod.
+    Pod(PodId),
+    /// An address that is no pod's.
+    Address(IpAddr),
+}
+
 impl Backend {
     /// Address and port.
     pub fn socket(&self) -> Socket {
@@ -157,6 +166,23 @@ impl Inventory {
             _ => None,
         };
         Backend { ip: entry.ip, port: entry.port.unwrap_or(port), pod }
+    }
+
+    /// Where a Service's port leads, as the objects say today: pods, or addresses that somebody wrote, with their port.
+    pub fn targets(&self, service: &Service, port: &ServicePort) -> Vec<(Target, u16)> {
+        let pods = service.pods.iter().filter(|id| !self.pod(**id).finished);
+        let pods = pods.filter_map(|id| Some((Target::Pod(*id), port.target_on(self.pod(*id))?)));
+        let written = service.endpoints.iter().filter(|entry| service.selector.is_none() && entry.serving);
+        let written = written.filter(|entry| entry.protocol == port.protocol && entry.port_name == port.name);
+        pods.chain(written.map(|entry| (Target::Address(entry.ip), entry.port.unwrap_or(port.port)))).collect()
+    }
+
+    /// The living pod that has an address of its own.
+    pub fn pod_at(&self, ip: IpAddr) -> Option<PodId> {
+        let held = |(_, pod): &(PodId, &crate::endpoint::Pod)| {
+            !pod.finished && !pod.host_network && pod.addresses.contains(&ip.to_canonical())
+        };
+        self.pod_ids().find(held).map(|(id, _)| id)
     }
 
     /// Services whose backend at `port` the pod is, with the Service's own port.

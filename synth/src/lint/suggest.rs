@@ -15,7 +15,7 @@ const NAME_KEYS: [&str; 6] =
 
 /// Texts this much alike may be one another's typing mistake, lower is closer: letters missing, added, changed or
 /// swapped, else one being a part of the other (`redis` and `redis-cart`).
-pub(super) fn likeness(written: &str, other: &str) -> Option<usize> {
+pub(crate) fn likeness(written: &str, other: &str) -> Option<usize> {
     let (written, other) = (written.to_lowercase(), other.to_lowercase());
     let (short, long) = (written.len().min(other.len()), written.len().max(other.len()));
     // Of three letters one may be wrong, of eight two, beyond that three.

@@ -36,6 +36,11 @@ impl ClassSet {
         self.0.contains(class)
     }
 
+    /// How many classes are.
+    pub fn len(&self) -> u64 {
+        self.0.len()
+    }
+
     /// Whether no class is.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
@@ -49,6 +54,11 @@ impl ClassSet {
     /// Adds the classes of another set.
     pub fn unite(&mut self, other: &ClassSet) {
         self.0 |= &other.0;
+    }
+
+    /// Whether no class is in both sets.
+    pub fn is_disjoint(&self, other: &ClassSet) -> bool {
+        self.0.is_disjoint(&other.0)
     }
 
     /// What is in both sets.
@@ -88,6 +98,13 @@ impl Access {
         Access { cells: if is_empty { Vec::new() } else { vec![(ports, classes)] } }
     }
 
+    /// From classes, each once, with the ports of each.
+    pub(super) fn by_class(ports: impl Iterator<Item = (u32, PortSet)>) -> Access {
+        let mut by_ports: rustc_hash::FxHashMap<PortSet, ClassSet> = Default::default();
+        ports.for_each(|(class, ports)| by_ports.entry(ports).or_default().insert(class));
+        Access::from_apart(by_ports.into_iter().collect())
+    }
+
     /// Sets of ports with the classes that have them.
     pub fn cells(&self) -> impl Iterator<Item = (&PortSet, &ClassSet)> {
         self.cells.iter().map(|(ports, classes)| (ports, classes))
@@ -112,57 +129,51 @@ impl Access {
 
     /// What is in either.
     pub fn union(&self, other: &Access) -> Access {
-        self.combine(other, true, |ours, theirs| ours.union(theirs), true)
+        let mut union = self.clone();
+        union.unite(other);
+        union
     }
 
     /// What is in both.
     pub fn intersection(&self, other: &Access) -> Access {
-        self.combine(other, false, |ours, theirs| ours.intersection(theirs), false)
+        let mut both = Vec::new();
+        for (ports, classes) in &self.cells {
+            for (their_ports, theirs) in other.cells.iter().filter(|(_, theirs)| !theirs.is_disjoint(classes)) {
+                both.push((ports.intersection(their_ports), classes.intersection(theirs)));
+            }
+        }
+        Access::from_apart(both)
     }
 
     /// What is here and not in the other.
     pub fn difference(&self, other: &Access) -> Access {
-        self.combine(other, true, |ours, theirs| ours.difference(theirs), false)
+        let mut rest = Vec::with_capacity(self.cells.len());
+        for (ports, classes) in &self.cells {
+            let mut left = classes.clone();
+            for (their_ports, theirs) in other.cells.iter().filter(|(_, theirs)| !theirs.is_disjoint(classes)) {
+                rest.push((ports.difference(their_ports), classes.intersection(theirs)));
+                left.0 -= &theirs.0;
+            }
+            rest.push((ports.clone(), left));
+        }
+        Access::from_apart(rest)
     }
 
     /// What of it concerns some classes.
     pub fn within(&self, classes: &ClassSet) -> Access {
-        let cells = self.cells.iter().map(|(ports, of)| (ports.clone(), of.intersection(classes)));
-        Access { cells: cells.filter(|(_, classes)| !classes.is_empty()).collect() }
+        let cells = self.cells.iter().filter(|(_, of)| !of.is_disjoint(classes));
+        Access { cells: cells.map(|(ports, of)| (ports.clone(), of.intersection(classes))).collect() }
     }
 
-    /// Applies `ports` where both have a class; `ours` and `theirs` tell whether what only one of them has is kept.
-    fn combine(
-        &self,
-        other: &Access,
-        ours: bool,
-        ports: impl Fn(&PortSet, &PortSet) -> PortSet,
-        theirs: bool,
-    ) -> Access {
-        let mut cells = Vec::with_capacity(self.cells.len() + other.cells.len());
-        let mut lonely: Vec<ClassSet> = other.cells.iter().map(|(_, classes)| classes.clone()).collect();
-        for (our_ports, classes) in &self.cells {
-            let mut left = classes.clone();
-            for ((their_ports, _), lonely) in other.cells.iter().zip(&mut lonely) {
-                if left.is_empty() {
-                    break;
-                }
-                if left.0.is_disjoint(&lonely.0) {
-                    continue;
-                }
-                let shared = left.intersection(lonely);
-                left.0 -= &shared.0;
-                lonely.0 -= &shared.0;
-                cells.push((ports(our_ports, their_ports), shared));
-            }
-            if ours {
-                cells.push((our_ports.clone(), left));
-            }
+    /// Adds a cell of classes that are in no other one.
+    fn insert(&mut self, ports: PortSet, classes: ClassSet) {
+        if ports.is_empty() || classes.is_empty() {
+            return;
         }
-        if theirs {
-            cells.extend(other.cells.iter().map(|(ports, _)| ports.clone()).zip(lonely));
+        match self.cells.binary_search_by(|(known, _)| known.cmp(&ports)) {
+            Ok(at) => self.cells[at].1.unite(&classes),
+            Err(at) => self.cells.insert(at, (ports, classes)),
         }
-        Access::from_apart(cells)
     }
 
     /// From cells of which no class is in two.
@@ -188,19 +199,38 @@ impl FromIterator<(PortSet, ClassSet)> for Access {
         for (ports, classes) in cells {
             by_ports.entry(ports).or_default().unite(&classes);
         }
-        let mut sorted: Vec<_> = by_ports.into_iter().collect();
-        sorted.sort_by(|a, b| a.0.cmp(&b.0));
-        sorted.into_iter().fold(Access::none(), |all, (ports, classes)| all.union(&Access::of(ports, classes)))
+        let mut all = Access::none();
+        by_ports.into_iter().for_each(|(ports, classes)| all.unite(&Access::of(ports, classes)));
+        all
     }
 }
 
 impl Algebra for Access {
+    /// Cells that the other does not touch stay as they are: most additions are small.
     fn unite(&mut self, other: &Access) {
         if self.is_empty() {
             self.clone_from(other);
-        } else if !other.is_empty() {
-            *self = self.union(other);
+            return;
         }
+        let mut new = Vec::new();
+        for (their_ports, theirs) in &other.cells {
+            let mut left = theirs.clone();
+            for (ports, classes) in &mut self.cells {
+                if left.is_disjoint(classes) {
+                    continue;
+                }
+                let shared = classes.intersection(&left);
+                left.0 -= &shared.0;
+                let union = ports.union(their_ports);
+                if union != *ports {
+                    classes.0 -= &shared.0;
+                    new.push((union, shared));
+                }
+            }
+            new.push((their_ports.clone(), left));
+        }
+        self.cells.retain(|(_, classes)| !classes.is_empty());
+        new.into_iter().for_each(|(ports, classes)| self.insert(ports, classes));
     }
 
     fn intersect(&mut self, other: &Access) {

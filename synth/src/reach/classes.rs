@@ -147,6 +147,11 @@ impl<'a> Classes<'a> {
         self.yes.get(term).cloned().unwrap_or_default()
     }
 
+    /// The ends that are a peer, or everyone.
+    pub(super) fn peers(&self, term: Option<Term<'a>>) -> ClassSet {
+        term.map_or_else(|| self.all.clone(), |term| self.yes(&term))
+    }
+
     /// The ends that `end` can connect to.
     pub(super) fn partners(&self, end: u32) -> ClassSet {
         let mut partners = self.all.clone();

@@ -1,41 +1,81 @@
 //! A set of policies over classes: every selector answered once, equal peers kept once.
 
+use std::ops::Range;
+
 use rustc_hash::FxHashMap;
 
 use super::access::{Access, ClassSet};
 use super::classes::{Classes, Kind};
+use super::opened::Opened;
 use super::term::Term;
 use crate::cluster::{Action, ClusterPeer, ClusterPolicy, ClusterPorts, ClusterRule, Tier};
-use crate::evaluate::{cluster_port_set, port_set};
+use crate::evaluate::{cluster_port_set, port_is_in, port_set};
 use crate::policy::{Direction, Peers, Policy, PolicySet, Ports, Rule};
+use crate::port::Protocol;
 use crate::ports::PortSet;
 
 /// All policies, compiled. Classes here are the ends of [`Classes`].
 pub(super) struct Compiled<'a> {
     /// The distinct sets of peers.
     pub(super) peers: Vec<ClassSet>,
+    /// The distinct lists of ports.
+    pub(super) ports: Vec<PortList<'a>>,
     /// By policy.
-    pub(super) network: Vec<Network<'a>>,
+    pub(super) network: Vec<Network>,
+    /// The rules of all policies, one after the other.
+    pub(super) rules: Vec<Granting>,
     /// By direction and end: the policies that isolate it.
     pub(super) isolating: [Vec<Vec<u32>>; 2],
     /// By direction: the ends that some policy isolates.
     pub(super) isolated: [ClassSet; 2],
-    /// Which ports servers open to one set of peers.
-    pub(super) opened: Vec<Access>,
-    /// By end: which of `opened` are for it, but for `to_all`.
-    pub(super) opened_to: Vec<Vec<u32>>,
-    /// What servers open to every end.
-    pub(super) to_all: Access,
+    /// What ingress rules grant.
+    pub(super) opened: Opened,
     /// Rules of cluster-wide policies by tier, in the order in which they are asked.
     pub(super) tiers: [Vec<Ordered>; 2],
 }
 
 /// A NetworkPolicy.
-pub(super) struct Network<'a> {
-    /// By direction: the rules' peers, by index, and their ports.
-    pub(super) rules: [Vec<(u32, &'a Ports)>; 2],
+pub(super) struct Network {
+    /// By direction: which of the rules are its.
+    pub(super) rules: [Range<usize>; 2],
     /// What its egress rules grant.
     pub(super) granted: Access,
+}
+
+/// A rule of a NetworkPolicy: its peers and its ports, by index. Small, so that many are at hand.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Granting {
+    pub(super) peers: u32,
+    pub(super) ports: u32,
+}
+
+/// A list of ports, which stands for the same numbers on every server or, where names are in it, not.
+pub(super) struct PortList<'a> {
+    written: &'a Ports,
+    /// On every server; `None` where there are names.
+    everywhere: Option<PortSet>,
+    /// By server, where there are names.
+    by_server: Access,
+}
+
+impl PortList<'_> {
+    /// Whether a port of a server is in it.
+    pub(super) fn holds(&self, server: u32, protocol: Protocol, port: u16) -> bool {
+        // A port that is not known is in no set of ports.
+        if port == 0 {
+            return port_is_in(self.written, None, protocol, port);
+        }
+        let ports = self.everywhere.as_ref().or_else(|| self.by_server.ports(server));
+        ports.is_some_and(|ports| ports.contains(protocol, port))
+    }
+
+    /// What it stands for on some servers.
+    fn on(&self, servers: &ClassSet) -> Vec<(PortSet, ClassSet)> {
+        match &self.everywhere {
+            Some(ports) => vec![(ports.clone(), servers.clone())],
+            None => cells(self.by_server.within(servers)),
+        }
+    }
 }
 
 /// A rule of a cluster-wide policy, or that part of it whose peers are certain or are not.
@@ -69,92 +109,77 @@ impl<'a> Compiled<'a> {
     pub(super) fn new(classes: &Classes<'a>, set: PolicySet<'a>) -> Compiled<'a> {
         let count = classes.ends.len();
         let mut compiler =
-            Compiler { classes, peers: Vec::new(), known: FxHashMap::default(), named: Named::default() };
+            Compiler { classes, peers: Vec::new(), known: FxHashMap::default(), lists: Lists::default() };
         let mut isolating = [vec![Vec::new(); count], vec![Vec::new(); count]];
         let mut isolated = [ClassSet::default(), ClassSet::default()];
         let mut network = Vec::with_capacity(set.network.len());
-        // By set of peers: the servers and ports of every rule.
-        let mut opened: FxHashMap<u32, Vec<(PortSet, ClassSet)>> = FxHashMap::default();
+        let mut all_rules = Vec::new();
+        // By peer, `None` for everyone: the servers and ports of every rule. Single peers are the same again and again,
+        // lists of them seldom.
+        let mut opened: FxHashMap<Option<Term<'a>>, Vec<(PortSet, ClassSet)>> = FxHashMap::default();
         for (number, policy) in (0..).zip(set.network) {
             let subjects = classes.yes(&Term::subject(policy));
             for direction in Direction::ALL.into_iter().filter(|direction| policy.rules(*direction).is_some()) {
                 isolated[at(direction)].unite(&subjects);
                 subjects.iter().for_each(|end| isolating[at(direction)][end as usize].push(number));
             }
-            let mut rules = |direction| -> Vec<(u32, &'a Ports)> {
-                let rules: &'a [Rule] = policy.rules(direction).unwrap_or_default();
-                rules.iter().map(|rule| (compiler.peers_of(policy, rule), &rule.ports)).collect()
-            };
-            let rules = [rules(Direction::Ingress), rules(Direction::Egress)];
-            for (peers, ports) in &rules[at(Direction::Ingress)] {
-                let servers = compiler.named.network(ports, &subjects, classes);
-                opened.entry(*peers).or_default().extend(servers);
-            }
-            let granted = rules[at(Direction::Egress)].iter().flat_map(|(peers, ports)| {
-                let peers = &compiler.peers[*peers as usize];
-                compiler.named.network(ports, peers, classes)
+            let mut granted = Vec::new();
+            let rules = Direction::ALL.map(|direction| {
+                let first = all_rules.len();
+                for rule in policy.rules(direction).unwrap_or_default() {
+                    let (peers, ports) = (compiler.peers_of(policy, rule), compiler.lists.number(&rule.ports, classes));
+                    all_rules.push(Granting { peers, ports });
+                    let list = &compiler.lists.lists[ports as usize];
+                    match direction {
+                        Direction::Ingress => {
+                            let servers = list.on(&subjects);
+                            for peer in terms(policy, rule) {
+                                opened.entry(peer).or_default().extend(servers.iter().cloned());
+                            }
+                        }
+                        Direction::Egress => granted.extend(list.on(&compiler.peers[peers as usize])),
+                    }
+                }
+                first..all_rules.len()
             });
-            let granted = granted.collect();
-            network.push(Network { rules, granted });
+            network.push(Network { rules, granted: granted.into_iter().collect() });
         }
-        let mut compiled = Compiled {
-            network,
-            isolating,
-            isolated,
-            opened: Vec::with_capacity(opened.len()),
-            opened_to: vec![Vec::new(); count],
-            to_all: Access::none(),
-            tiers: compiler.tiers(set.cluster),
-            peers: compiler.peers,
-        };
-        let mut opened: Vec<_> = opened.into_iter().collect();
-        opened.sort_unstable_by_key(|(peers, _)| *peers);
-        for (peers, servers) in opened {
-            let access: Access = servers.into_iter().collect();
-            let peers = &compiled.peers[peers as usize];
-            if *peers == classes.all {
-                compiled.to_all = compiled.to_all.union(&access);
-                continue;
-            }
-            let index = compiled.opened.len() as u32;
-            peers.iter().for_each(|end| compiled.opened_to[end as usize].push(index));
-            compiled.opened.push(access);
-        }
-        compiled
+        let opened = opened.into_iter().map(|(peer, servers)| (classes.peers(peer), servers));
+        let opened = Opened::new(opened, count);
+        let tiers = compiler.tiers(set.cluster);
+        let (peers, ports) = (compiler.peers, compiler.lists.lists);
+        Compiled { peers, ports, network, rules: all_rules, isolating, isolated, opened, tiers }
+    }
+}
+
+/// The peers of a rule, one by one; `None` for everyone.
+fn terms<'a>(policy: &'a Policy, rule: &'a Rule) -> Vec<Option<Term<'a>>> {
+    match &rule.peers {
+        Peers::Everyone => vec![None],
+        Peers::Any(peers) => peers.iter().map(|peer| Some(Term::peer(&policy.namespace, peer))).collect(),
     }
 }
 
 struct Compiler<'a, 'c> {
     classes: &'c Classes<'a>,
     peers: Vec<ClassSet>,
-    known: FxHashMap<Option<Vec<Term<'a>>>, u32>,
-    named: Named<'a>,
+    known: FxHashMap<Vec<Option<Term<'a>>>, u32>,
+    lists: Lists<'a>,
 }
 
 impl<'a> Compiler<'a, '_> {
     /// The index of a rule's peers.
     fn peers_of(&mut self, policy: &'a Policy, rule: &'a Rule) -> u32 {
-        let terms = match &rule.peers {
-            Peers::Everyone => None,
-            Peers::Any(peers) => Some(peers.iter().map(|peer| Term::peer(&policy.namespace, peer)).collect::<Vec<_>>()),
-        };
+        let terms = terms(policy, rule);
         if let Some(index) = self.known.get(&terms) {
             return *index;
         }
-        let set = match &terms {
-            None => self.classes.all.clone(),
-            Some(terms) => self.united(terms),
-        };
+        let mut set = ClassSet::default();
+        terms.iter().for_each(|term| set.unite(&self.classes.peers(*term)));
         let index = self.peers.len() as u32;
         self.peers.push(set);
         self.known.insert(terms, index);
         index
-    }
-
-    fn united(&self, terms: &[Term<'a>]) -> ClassSet {
-        let mut set = ClassSet::default();
-        terms.iter().for_each(|term| set.unite(&self.classes.yes(term)));
-        set
     }
 
     fn tiers(&mut self, policies: &'a [ClusterPolicy]) -> [Vec<Ordered>; 2] {
@@ -180,7 +205,7 @@ impl<'a> Compiler<'a, '_> {
                 Direction::Egress => &peers,
             };
             let servers = match ports {
-                Some(ports) => self.named.cluster(ports, servers, classes).into_iter().collect(),
+                Some(ports) => self.lists.cluster(ports, servers, classes).into_iter().collect(),
                 None => Access::of(PortSet::everything(), servers.clone()),
             };
             Ordered { direction, subjects: subjects.clone(), peers, servers, action, certain }
@@ -205,24 +230,29 @@ impl<'a> Compiler<'a, '_> {
     }
 }
 
-/// Lists of ports with names in them, and what they stand for on every end.
+/// Lists of ports, each kept once.
 #[derive(Default)]
-struct Named<'a> {
-    network: FxHashMap<&'a Ports, Access>,
+struct Lists<'a> {
+    lists: Vec<PortList<'a>>,
+    known: FxHashMap<&'a Ports, u32>,
+    /// Those with names of cluster-wide policies, and what they stand for on every end.
     cluster: FxHashMap<&'a ClusterPorts, Access>,
 }
 
-impl<'a> Named<'a> {
-    /// The ports of a rule on its servers.
-    fn network(&mut self, ports: &'a Ports, servers: &ClassSet, classes: &Classes<'a>) -> Vec<(PortSet, ClassSet)> {
-        if !ports.has_names() {
-            return vec![(port_set(ports, None), servers.clone())];
-        }
-        let everywhere = || by_end(classes, |end| port_set(ports, classes.subject(end)));
-        cells(self.network.entry(ports).or_insert_with(everywhere).within(servers))
+impl<'a> Lists<'a> {
+    /// The index of a list.
+    fn number(&mut self, written: &'a Ports, classes: &Classes<'a>) -> u32 {
+        *self.known.entry(written).or_insert_with(|| {
+            let (everywhere, by_server) = match written.has_names() {
+                false => (Some(port_set(written, None)), Access::none()),
+                true => (None, by_end(classes, |end| port_set(written, classes.subject(end)))),
+            };
+            self.lists.push(PortList { written, everywhere, by_server });
+            self.lists.len() as u32 - 1
+        })
     }
 
-    /// The same of a cluster-wide rule.
+    /// The ports of a rule of a cluster-wide policy on its servers.
     fn cluster(
         &mut self,
         ports: &'a ClusterPorts,
@@ -238,7 +268,7 @@ impl<'a> Named<'a> {
 }
 
 fn by_end(classes: &Classes<'_>, ports: impl Fn(u32) -> PortSet) -> Access {
-    classes.all.iter().map(|end| (ports(end), ClassSet::from_iter([end]))).collect()
+    Access::by_class(classes.all.iter().map(|end| (end, ports(end))))
 }
 
 fn cells(access: Access) -> Vec<(PortSet, ClassSet)> {
