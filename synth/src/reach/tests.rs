@@ -3,10 +3,11 @@ use std::net::IpAddr;
 use proptest::prelude::*;
 
 use super::*;
-use crate::endpoint::Pod;
+use crate::endpoint::{NodeAddressKind, Pod};
 use crate::evaluate::oracle::{self, Cluster};
 use crate::evaluate::{Options, Party};
-use crate::inventory::Inventory;
+use crate::inventory::{self, Inventory};
+use crate::manifest::Objects;
 
 fn inventory(cluster: &Cluster) -> Inventory {
     let mut inventory = Inventory::default();
@@ -87,6 +88,42 @@ proptest! {
                     prop_assert_eq!(found, expected, "{} -> {:?}", ip, client);
                 }
             }
+        }
+    }
+}
+
+/// To policies about nodes alone the two addresses of a pod differ as well.
+#[test]
+fn a_node_is_found_in_one_family() {
+    let mut objects = Objects::default();
+    objects.load(
+        "objects.yaml",
+        r#"
+{kind: Pod, apiVersion: v1, metadata: {name: agent}, spec: {nodeName: n1, hostNetwork: true},
+ status: {podIPs: [{ip: 192.168.0.1}, {ip: "fd00::1"}]}}
+---
+{kind: Pod, apiVersion: v1, metadata: {name: web}, spec: {nodeName: n2}, status: {podIPs: [{ip: 10.0.0.2}, {ip: "fd00::2"}]}}
+---
+{kind: Pod, apiVersion: v1, metadata: {name: web4}, spec: {nodeName: n2}, status: {podIPs: [{ip: 10.0.0.3}]}}
+---
+{kind: ClusterNetworkPolicy, apiVersion: policy.networking.k8s.io/v1alpha2, metadata: {name: a}, spec: {tier: Admin,
+ priority: 1, subject: {namespaces: {}}, egress: [{action: Deny, to: [{nodes: {}}]}]}}
+"#,
+    );
+    assert_eq!(objects.problems, []);
+    let mut inventory = Inventory::build(&objects, &inventory::Options::default());
+    let node = inventory.nodes.get_mut("n1").unwrap();
+    node.addresses.insert("fd00::1".parse().unwrap(), NodeAddressKind::Plugin);
+    for host_network_is_node in [true, false] {
+        let options = Options { host_network_is_node, ..Options::default() };
+        let (set, [agent, web, web4]) = (inventory.policy_set(), [PodId(0), PodId(1), PodId(2)]);
+        let classes = Classes::new(&inventory, &[set], options);
+        let reach = Reach::new(&classes, set);
+        let evaluator = inventory.evaluator(set).with_options(options);
+        for (client, expected) in [(web, Decision::Allowed), (web4, Decision::Denied)] {
+            assert_eq!(reach.decision(client, agent, Protocol::Tcp, 80), expected);
+            let [from, to] = [client, agent].map(|pod| Party::pod(inventory.pod(pod)));
+            assert_eq!(evaluator.verdict(from, to, Protocol::Tcp, 80).decision(), expected);
         }
     }
 }
