@@ -85,7 +85,7 @@ pub(crate) struct PluginOptions {
     /// Whether ipBlock matches addresses of pods (Cilium: no)
     #[arg(long, value_enum, value_name = "yes|no", default_value_t = YesNo::Yes, hide_possible_values = true)]
     ip_block_matches_pods: YesNo,
-    /// What pods on the host network are: their nodes, or pods like others (OVN-Kubernetes)
+    /// What pods on the host network are to NetworkPolicies: their nodes, or pods like others (OVN-Kubernetes)
     #[arg(long, value_enum, value_name = "nodes|pods", default_value_t = HostNetwork::Nodes, hide_possible_values = true)]
     host_network: HostNetwork,
     /// What happens to pods that are over

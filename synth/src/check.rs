@@ -138,7 +138,7 @@ fn denied_edge<'a>(
         .filter(|direction| !verdict.side(*direction).allowed())
         .map(|direction| match verdict.side(direction).near.first() {
             _ if verdict.side(direction).decider == Decider::Cluster => {
-                let rule = verdict.side(direction).cluster.last().map_or(0, |rule| rule.rule);
+                let rule = verdict.side(direction).last_word().map_or(0, |rule| rule.rule);
                 let policy = evaluator.deciders(verdict.side(direction)).into_iter().map(AnyPolicy::id);
                 format!("{direction}: rule {rule} of {} denies it", policy.collect::<String>())
             }

@@ -94,7 +94,7 @@ impl ClusterPolicy {
     }
 
     /// What orders policies: tier, then priority; "if two policies of the same tier have the same priority", which is
-    /// undefined, then by kind and name, as kube-network-policies does.
+    /// undefined, then by name, as kube-network-policies does, and kind.
     pub fn rank(&self) -> (Tier, i32, &str, ClusterKind) {
         (self.tier, self.priority, &self.name, self.kind)
     }
@@ -162,11 +162,25 @@ pub enum ClusterPeer {
     /// `nodes`, by their labels; egress only.
     Nodes(Selector),
     /// `domainNames`, `*.` for any labels before the rest; egress and Accept only. What they resolve to is not in any
-    /// object.
+    /// object: any address outside and any node, and pods where [`ClusterPeer::may_name_pods`].
     DomainNames(Vec<String>),
     /// No field that is known: a newer kind of peer. "Accept matches nothing, Deny and Pass deny everything": a policy
     /// has to fail closed.
     Unknown,
+}
+
+impl ClusterPeer {
+    /// Whether it is by name, and pods may have such a name: NPEP-133 supports the names of Services and pods, though it
+    /// recommends selectors. Those have a label `svc` or `pod`, or end in `.cluster.local`, or a wildcard stands for one
+    /// that does. All other names are taken to be of nobody in the cluster but nodes.
+    pub fn may_name_pods(&self) -> bool {
+        let ClusterPeer::DomainNames(names) = self else { return false };
+        names.iter().any(|name| {
+            let name = name.trim_end_matches('.').to_ascii_lowercase();
+            let labelled = name.split('.').any(|label| label == "svc" || label == "pod");
+            labelled || name == "*.local" || name.ends_with(".cluster.local")
+        })
+    }
 }
 
 /// `protocols` of a rule.

@@ -40,7 +40,8 @@ pub struct Pod {
     pub addresses: Vec<IpAddr>,
     /// `spec.nodeName`.
     pub node: Option<String>,
-    /// `spec.hostNetwork`: the pod has its node's addresses and no selector matches it.
+    /// `spec.hostNetwork`: the pod has its node's addresses, and no selector of a cluster-wide policy matches it; on
+    /// those of NetworkPolicies network plugins differ.
     pub host_network: bool,
     /// Ports declared by containers and by restartable init containers.
     pub ports: Vec<ContainerPort>,
@@ -70,6 +71,17 @@ pub struct Node {
     pub addresses: BTreeMap<IpAddr, NodeAddressKind>,
     /// `metadata.labels`.
     pub labels: Labels,
+}
+
+impl Node {
+    /// Whether `nodes` of a cluster-wide policy finds it at one of these addresses: "It selects the nodeIPs as the peer
+    /// type by matching on the IPs present in the node.Status.Addresses field". A pod on its network that has no address
+    /// yet will have these, so no address is one of them.
+    pub(crate) fn is_at(&self, addresses: impl Iterator<Item = IpAddr>) -> bool {
+        let mut addresses = addresses.peekable();
+        addresses.peek().is_none()
+            || addresses.any(|ip| self.addresses.get(&ip.to_canonical()) == Some(&NodeAddressKind::Status))
+    }
 }
 
 /// One resolved side of a flow.

@@ -37,7 +37,7 @@ pub struct Options {
     /// kube-network-policies do so; Cilium does not.
     pub ip_block_matches_pods: bool,
     /// Whether pods on the host network are their node: no selector matches them. "This is the most common
-    /// implementation."
+    /// implementation." Cluster-wide policies never select them, whatever is said here.
     pub host_network_is_node: bool,
     /// Whether pods that are over count as if they were gone. The evaluator itself answers about any pod; whoever lists
     /// pods leaves them out.
@@ -165,7 +165,7 @@ impl<'a> Evaluator<'a> {
         let cluster = |rule: &ClusterMatch| AnyPolicy::Cluster(&self.policies.cluster[rule.policy]);
         let network = |policy: &usize| AnyPolicy::Network(&self.policies.network[*policy]);
         match side.decider {
-            Decider::Cluster => side.cluster.last().map(cluster).into_iter().collect(),
+            Decider::Cluster => side.last_word().map(cluster).into_iter().collect(),
             Decider::NetworkPolicies => side.isolating.iter().map(network).collect(),
             Decider::Exempt(_) | Decider::Nobody => Vec::new(),
         }
@@ -237,11 +237,9 @@ impl<'a> Evaluator<'a> {
         let mut course = Course::new(true);
         self.tier(Tier::Admin, view, subject, &mut course, &true, ports, |rule| side.cluster.push(rule));
         course.tier_is_over();
-        if course.is_decided() {
-            side.decider = Decider::Cluster;
-        } else if side.isolating.is_empty() {
+        if course.is_decided() || side.isolating.is_empty() {
             self.tier(Tier::Baseline, view, subject, &mut course, &true, ports, |rule| side.cluster.push(rule));
-            if course.is_decided() {
+            if side.cluster.iter().any(|rule| rule.certain) {
                 side.decider = Decider::Cluster;
             }
         } else {
@@ -347,13 +345,12 @@ impl<'a> Evaluator<'a> {
 
     /// Every port that one side allows.
     fn side_ports(&self, view: View) -> Outcome<PortSet> {
-        let server = self.named_by(view);
-        let network = |ports: &Ports| port_set(ports, server);
-        let cluster = |ports: &ClusterPorts| cluster_port_set(ports, server);
+        let network = |ports: &Ports| port_set(ports, self.named_by(view));
+        let cluster = |ports: &ClusterPorts| cluster_port_set(ports, view.server.selectable_cluster_wide());
         self.outcome(view, PortSet::everything(), network, cluster)
     }
 
-    /// The pod whose container ports the names of ports mean.
+    /// The pod whose container ports the names of ports in NetworkPolicies mean.
     fn named_by<'v>(&self, view: View<'v>) -> Option<&'v Pod> {
         view.server.selectable(self.options)
     }
@@ -362,7 +359,8 @@ impl<'a> Evaluator<'a> {
         match ports {
             ClusterPorts::All => true,
             ClusterPorts::Any(list) => {
-                cluster::ports(list, self.named_by(view)).any(|(of, range)| of == protocol && range.contains(port))
+                let server = view.server.selectable_cluster_wide();
+                cluster::ports(list, server).any(|(of, range)| of == protocol && range.contains(port))
             }
         }
     }

@@ -200,4 +200,4 @@ impl<'a> Reach<'a> {
 }
 
 #[cfg(test)]
-pub(crate) mod tests;
+mod tests;

@@ -113,10 +113,10 @@ impl<'a> Asked<'a> {
         let mut asked = Asked::default();
         for term in sets.iter().flat_map(|set| Term::all(*set)) {
             match term {
-                Term::Pods { namespaces: Scope::One(name), pods } => {
+                Term::Pods { namespaces: Scope::One(name), pods, .. } => {
                     asked.own.entry(name).or_default().insert(pods);
                 }
-                Term::Pods { namespaces: Scope::Matching(namespaces), pods } => {
+                Term::Pods { namespaces: Scope::Matching(namespaces), pods, .. } => {
                     asked.matching.entry(namespaces).or_default().insert(pods);
                 }
                 Term::Nodes(_) => asked.nodes = true,

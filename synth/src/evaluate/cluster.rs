@@ -26,11 +26,12 @@ impl<'a> Evaluator<'a> {
             Tier::Baseline => &self.baseline,
         };
         let all = self.policies.cluster;
-        order.iter().map(|&index| (index, &all[index])).filter(|(_, policy)| self.selects(&policy.subject, subject))
+        let selects = |policy: &ClusterPolicy| !subject.host_network && self.selects(&policy.subject, subject);
+        order.iter().map(|&index| (index, &all[index])).filter(move |(_, policy)| selects(policy))
     }
 
-    /// Whether a pod is one of these. Pods on the host network never are: callers leave them out.
-    pub(crate) fn selects(&self, peer: &PodPeer, pod: &Pod) -> bool {
+    /// Whether a pod that is not on the host network is one of these.
+    fn selects(&self, peer: &PodPeer, pod: &Pod) -> bool {
         self.namespaces.matches(&peer.namespaces, &pod.namespace) && peer.pods.matches(&pod.labels)
     }
 
@@ -50,21 +51,22 @@ impl<'a> Evaluator<'a> {
             return Some(found(peer, true));
         }
         // Names are resolved outside the cluster's objects, and any address that is no pod's may be behind them.
-        let named = |peer: &ClusterPeer| matches!(peer, ClusterPeer::DomainNames(_));
-        let outside = view.peer.selectable(self.options).is_none();
-        rule.peers.iter().position(named).filter(|_| outside).map(|peer| found(peer, false))
+        let outside = view.peer.selectable_cluster_wide().is_none();
+        let named =
+            |peer: &ClusterPeer| matches!(peer, ClusterPeer::DomainNames(_)) && (outside || peer.may_name_pods());
+        rule.peers.iter().position(named).map(|peer| found(peer, false))
     }
 
     fn matches_for_certain(&self, peer: &ClusterPeer, view: View) -> bool {
         match peer {
-            ClusterPeer::Pods(pods) => view.peer.selectable(self.options).is_some_and(|pod| self.selects(pods, pod)),
+            ClusterPeer::Pods(pods) => view.peer.selectable_cluster_wide().is_some_and(|pod| self.selects(pods, pod)),
             // "Cluster-internal traffic will be checked against the rule as well."
             ClusterPeer::Networks(networks) => {
                 view.peer_addresses().any(|ip| networks.iter().any(|net| net.contains(&ip.to_canonical())))
             }
             ClusterPeer::Nodes(selector) => {
-                let node = view.peer.node(self.options).and_then(|name| self.nodes.get(name));
-                node.is_some_and(|node| selector.matches(&node.labels))
+                let node = view.peer.node_cluster_wide().and_then(|name| self.nodes.get(name));
+                node.is_some_and(|node| node.is_at(view.peer_addresses()) && selector.matches(&node.labels))
             }
             ClusterPeer::DomainNames(_) | ClusterPeer::Unknown => false,
         }

@@ -15,7 +15,8 @@ use serde_json::{Map, Value};
 
 use super::{Decider, Decision, Evaluator, Namespaces, Options, Party, Side};
 use crate::cluster::ClusterPolicy;
-use crate::endpoint::{Node, NodeAddressKind, Pod};
+use crate::endpoint::NodeAddressKind::{Gateway, Status};
+use crate::endpoint::{Node, Pod};
 use crate::label::Labels;
 use crate::manifest;
 use crate::manifest::node::parse;
@@ -124,17 +125,19 @@ fn in_world(cluster: &Cluster, connection: Connection, options: Options, named: 
     if direction == "ingress" && peer.is_node.is_some() && peer.is_node == subject.runs_on {
         return (true, Why::Exempt);
     }
+    let mut last = Why::Nobody;
     match clusterpolicy::tier(cluster, "Admin", connection, named) {
         Some(("Accept", why)) => return (true, why),
         Some(("Deny", why)) => return (false, why),
-        _ => {}
+        Some((_, why)) => last = why,
+        None => {}
     }
     if let Some(allowed) = networkpolicy::tier(cluster, connection, options) {
         return (allowed, Why::NetworkPolicies);
     }
     match clusterpolicy::tier(cluster, "Baseline", connection, named) {
         Some((action, why)) => (action != "Deny", why),
-        None => (true, Why::Nobody),
+        None => (true, last),
     }
 }
 
@@ -190,7 +193,7 @@ fn worse(one: Decision, other: Decision) -> Decision {
 fn found(side: &Side) -> (Decision, Why) {
     let why = match side.decider {
         Decider::Exempt(_) => Why::Exempt,
-        Decider::Cluster => side.cluster.last().map(|rule| Why::Rule(rule.policy, rule.rule)).unwrap(),
+        Decider::Cluster => side.last_word().map(|rule| Why::Rule(rule.policy, rule.rule)).unwrap(),
         Decider::NetworkPolicies => Why::NetworkPolicies,
         Decider::Nobody => Why::Nobody,
     };
@@ -223,12 +226,15 @@ impl Cluster {
 
     pub(crate) fn decoded_nodes(&self) -> BTreeMap<String, Node> {
         let node = |value: &Value| {
-            let addresses = list(&value["status"], "addresses").iter();
-            let addresses =
-                addresses.map(|item| (item["address"].as_str().unwrap().parse().unwrap(), NodeAddressKind::Status));
+            let name = value["metadata"]["name"].as_str().unwrap();
+            let others = generate::NODES.iter().filter(|(of, _)| *of == name).map(|(_, ip)| (ip, Gateway));
+            let status = list(&value["status"], "addresses").iter();
+            let status = status.map(|item| (item["address"].as_str().unwrap(), Status));
+            let addresses = others.map(|(ip, kind)| (*ip, kind)).chain(status);
+            let addresses = addresses.map(|(ip, kind)| (ip.parse().unwrap(), kind));
             let labels = value["metadata"]["labels"].as_object().unwrap().iter();
             let labels = labels.map(|(key, value)| (key.clone(), value.as_str().unwrap().to_string())).collect();
-            (value["metadata"]["name"].as_str().unwrap().to_string(), Node { addresses: addresses.collect(), labels })
+            (name.to_string(), Node { addresses: addresses.collect(), labels })
         };
         self.nodes.iter().map(node).collect()
     }
@@ -283,9 +289,7 @@ proptest! {
         let (policies, cluster_policies) = (cluster.decoded(), cluster.decoded_cluster_policies());
         let (nodes, set) = (cluster.decoded_nodes(), PolicySet { network: &policies, cluster: &cluster_policies });
         let evaluator = Evaluator::new(set, &cluster.namespaces).with_nodes(&nodes).with_options(options);
-        let mut ends = cluster.ends(host_network_is_node);
-        // To cluster-wide policies pods on the host network are none, whatever they are to NetworkPolicies.
-        ends.retain(|(_, end)| cluster_policies.is_empty() || host_network_is_node || !end.on_host);
+        let ends = cluster.ends(host_network_is_node);
         for (client, from) in &ends {
             for (server, to) in &ends {
                 // Nothing selects addresses.

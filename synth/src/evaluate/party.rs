@@ -51,7 +51,7 @@ impl<'a> Party<'a> {
         Party::Address { ip, node: None }
     }
 
-    /// The pod, where policies can select it.
+    /// The pod, where NetworkPolicies can select it.
     ///
     /// Of a pod on the host network: "The network plugin cannot properly distinguish hostNetwork pod traffic, and so it
     /// ignores hostNetwork pods when matching podSelector and namespaceSelector. Traffic to/from hostNetwork pods is
@@ -60,6 +60,23 @@ impl<'a> Party<'a> {
         match self {
             Party::Pod { pod, .. } if !options.is_node(pod) => Some(pod),
             _ => None,
+        }
+    }
+
+    /// The pod, where cluster-wide policies can select it: "Note that host-networked pods are not included in subject
+    /// selection", nor "in this type of peer", whatever they are to NetworkPolicies.
+    pub(super) fn selectable_cluster_wide(self) -> Option<&'a Pod> {
+        match self {
+            Party::Pod { pod, .. } if !pod.host_network => Some(pod),
+            _ => None,
+        }
+    }
+
+    /// The node whose network it is on, as cluster-wide policies see it.
+    pub(super) fn node_cluster_wide(self) -> Option<&'a str> {
+        match self {
+            Party::Pod { pod, .. } => pod.node.as_deref().filter(|_| pod.host_network),
+            Party::Address { node, .. } => node,
         }
     }
 

@@ -53,10 +53,11 @@ impl Cluster {
         Cluster { namespaces, pods: vec![web, db, mon, agent] }
     }
 
-    /// `web`, `db`, `mon`, `agent`; `n1` and `n2` are nodes' addresses; all else is an address outside.
+    /// `web`, `db`, `mon`, `agent`; `n1`, `n2` and `tunnel` are nodes' addresses; all else is an address outside.
     fn party(&self, name: &str) -> Party<'_> {
         match name {
             "n1" => Party::Address { ip: "192.168.0.1".parse().unwrap(), node: Some("n1") },
+            "tunnel" => Party::Address { ip: "10.244.1.0".parse().unwrap(), node: Some("n1") },
             "n2" => Party::Address { ip: "192.168.0.2".parse().unwrap(), node: Some("n2") },
             _ => match self.pods.iter().find(|pod| pod.name == name) {
                 Some(pod) => Party::pod(pod),

@@ -85,6 +85,11 @@ impl Side {
         self.decision == Decision::Allowed
     }
 
+    /// The cluster-wide rule that decided, where one did: the last that matches for certain.
+    pub fn last_word(&self) -> Option<&ClusterMatch> {
+        self.cluster.iter().rfind(|rule| rule.certain).filter(|_| self.decider == Decider::Cluster)
+    }
+
     /// Why policies have no say on this side.
     pub fn subject_exempt(&self) -> Option<Exempt> {
         match self.decider {
@@ -113,11 +118,12 @@ impl Default for Side {
 pub enum Decider {
     /// Policies have no say.
     Exempt(Exempt),
-    /// The last of [`Side::cluster`].
+    /// A cluster-wide rule, [`Side::last_word`]. Where it is a Pass, no policy comes after it, and the default is to
+    /// allow.
     Cluster,
     /// The NetworkPolicies that isolate the subject.
     NetworkPolicies,
-    /// No policy speaks about it.
+    /// No NetworkPolicy isolates the subject and no cluster-wide rule matches, at least not for certain.
     Nobody,
 }
 

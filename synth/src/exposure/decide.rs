@@ -10,7 +10,7 @@ use super::who::Relation;
 use super::{ClusterRuleId, Entry, Scope, Side, Who};
 use crate::addresses::AddressSet;
 use crate::cluster::{Action, ClusterPeer, ClusterPolicy, ClusterPort, ClusterPorts, ClusterRule, PodPeer, Tier};
-use crate::endpoint::Pod;
+use crate::endpoint::{NodeAddressKind, Pod};
 use crate::evaluate::{Namespaces, Options};
 use crate::inventory::Inventory;
 use crate::policy::{self, Direction, Peer, Peers, PolicySet};
@@ -81,6 +81,7 @@ impl<'a> Decider<'a> {
             let policy = &self.policies.cluster[*index];
             let PodPeer { namespaces, pods } = &policy.subject;
             !policy.rules(direction).is_empty()
+                && !pod.host_network
                 && self.inventory.namespaces.matches(namespaces, &pod.namespace)
                 && pods.matches(&pod.labels)
         });
@@ -188,8 +189,9 @@ impl<'a> Decider<'a> {
                 }
                 ClusterPeer::Nodes(selector) => {
                     let nodes = self.inventory.nodes.values().filter(|node| selector.matches(&node.labels));
-                    let ips = nodes.flat_map(|node| node.addresses.keys());
-                    let set = ips.fold(AddressSet::empty(), |set, ip| set.union(&AddressSet::of(IpNet::from(*ip))));
+                    let ips = nodes.flat_map(|node| &node.addresses);
+                    let ips = ips.filter(|(_, kind)| **kind == NodeAddressKind::Status).map(|(ip, _)| *ip);
+                    let set = ips.fold(AddressSet::empty(), |set, ip| set.union(&AddressSet::of(IpNet::from(ip))));
                     peers.push(Who::External(set));
                 }
                 ClusterPeer::DomainNames(_) => {}

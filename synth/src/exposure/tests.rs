@@ -157,7 +157,16 @@ fn pods_that_policies_tell_apart_are_apart() {
     let expected = vec![(names(&["web-a", "web-c"]), both.clone(), false), (names(&["web-b"]), egress.clone(), false)];
     assert_eq!(groups(Options::default()), expected);
     let expected = vec![(names(&["web-a"]), both, false), (names(&["web-b", "web-c"]), egress, false)];
-    assert_eq!(groups(Options { host_network_is_node: false, ..Options::default() }), expected);
+    let options = Options { host_network_is_node: false, ..Options::default() };
+    assert_eq!(groups(options), expected);
+
+    // No cluster-wide policy selects the one on the host network.
+    let everyone = [cluster_policy(Tier::Baseline, &[(Action::Deny, "", &[])])];
+    let exposures = analyse(PolicySet { network: &[], cluster: &everyone }, &inventory, options);
+    let of_web = exposures.iter().find(|exposure| inventory.pod(exposure.pods[0]).name == "web-a").unwrap();
+    let on_host = exposures.iter().find(|exposure| inventory.pod(exposure.pods[0]).name == "web-c").unwrap();
+    let open = analyse(PolicySet::default(), &inventory, options).remove(0).egress;
+    assert_eq!((on_host.egress == open, of_web.egress == open), (true, false));
 }
 
 fn cluster_policy(tier: Tier, rules: &[(Action, &str, &[ClusterPort])]) -> ClusterPolicy {

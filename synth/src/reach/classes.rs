@@ -1,6 +1,7 @@
 //! Ends of connections that no policy can tell apart.
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
@@ -20,6 +21,8 @@ use crate::port::ContainerPort;
 pub(super) enum Kind {
     /// Pods that selectors can match.
     Pods,
+    /// Pods on the host network that selectors of NetworkPolicies can match; to cluster-wide ones they are their node.
+    HostPods,
     /// Pods that count as their node.
     Hosts,
     /// Addresses of nobody.
@@ -35,6 +38,16 @@ enum Lane {
     Only(Family),
     /// A pod with addresses of both families, in one of them.
     Face(Family),
+}
+
+impl Lane {
+    /// The addresses of a pod in it.
+    fn addresses(self, pod: &Pod) -> impl Iterator<Item = IpAddr> + '_ {
+        pod.addresses.iter().copied().filter(move |ip| match self {
+            Lane::Any => true,
+            Lane::Only(family) | Lane::Face(family) => Family::of(*ip) == family,
+        })
+    }
 }
 
 /// Ends of connections that are the same to every policy: pods, in one family or any, or addresses outside.
@@ -72,8 +85,6 @@ pub struct Classes<'a> {
     yes: FxHashMap<Term<'a>, ClassSet>,
     /// Every end.
     pub(super) all: ClassSet,
-    /// Those that can be subjects.
-    pub(super) subjects: ClassSet,
     /// The ends of each lane but `Any`.
     lanes: FxHashMap<Lane, ClassSet>,
     /// By end: its classes, where ends are not the classes themselves.
@@ -86,6 +97,7 @@ pub struct Classes<'a> {
 #[derive(PartialEq, Eq, Hash)]
 struct GroupKey<'a> {
     namespace: &'a str,
+    /// The node that it is found by, where nodes are asked about.
     node: Option<&'a str>,
     kind: Kind,
     lane: Lane,
@@ -168,10 +180,15 @@ impl<'a> Classes<'a> {
         }
     }
 
-    /// One pod of an end, which stands for all, where policies can select it.
+    /// One pod of an end, which stands for all, where NetworkPolicies can select it.
     pub(super) fn subject(&self, end: u32) -> Option<&'a Pod> {
         let end = &self.ends[end as usize];
-        end.pod.filter(|_| end.kind == Kind::Pods).map(|pod| self.inventory.pod(pod))
+        end.pod.filter(|_| end.kind != Kind::Hosts).map(|pod| self.inventory.pod(pod))
+    }
+
+    /// The same where cluster-wide policies can.
+    pub(super) fn cluster_subject(&self, end: u32) -> Option<&'a Pod> {
+        self.subject(end).filter(|pod| !pod.host_network)
     }
 
     /// From ends to their classes.
@@ -250,7 +267,10 @@ impl<'a> Builder<'a> {
         // Only where a pod's two families are told apart have they to be two classes.
         let apart = pods.iter().any(|(_, pod)| {
             let families: BTreeSet<Family> = pod.addresses.iter().map(|ip| Family::of(*ip)).collect();
-            families.len() == 2 && pod.addresses.iter().any(|ip| !self.answers(pod, self.atoms.of(*ip)).is_empty())
+            let node = |family| self.node_of(pod, Lane::Only(family));
+            families.len() == 2
+                && (pod.addresses.iter().any(|ip| !self.answers(pod, self.atoms.of(*ip)).is_empty())
+                    || node(Family::V4) != node(Family::V6))
         });
         if apart {
             self.atoms = Atoms::new(questions, true);
@@ -283,7 +303,6 @@ impl<'a> Builder<'a> {
             of_pod: vec![None; self.inventory.pods.len()],
             yes: FxHashMap::default(),
             all: ClassSet::default(),
-            subjects: ClassSet::default(),
             lanes: FxHashMap::default(),
             classes_of: None,
             outside: ClassSet::default(),
@@ -343,9 +362,6 @@ impl<'a> Builder<'a> {
             classes.yes.entry(self.terms[*term as usize]).or_default().insert(end);
         }
         classes.all.insert(end);
-        if kind == Kind::Pods {
-            classes.subjects.insert(end);
-        }
         if lane != Lane::Any {
             classes.lanes.entry(lane).or_default().insert(end);
         }
@@ -355,16 +371,16 @@ impl<'a> Builder<'a> {
     }
 
     fn group_key(&self, pod: &'a Pod, lane: Lane) -> GroupKey<'a> {
-        let kind = if self.options.is_node(pod) { Kind::Hosts } else { Kind::Pods };
-        let of_lane = pod.addresses.iter().filter(|ip| match lane {
-            Lane::Any => true,
-            Lane::Only(family) | Lane::Face(family) => Family::of(**ip) == family,
-        });
-        let atoms: BTreeSet<u32> = of_lane.map(|ip| self.atoms.of(*ip)).collect();
+        let kind = match pod.host_network {
+            false => Kind::Pods,
+            true if self.options.is_node(pod) => Kind::Hosts,
+            true => Kind::HostPods,
+        };
+        let atoms: BTreeSet<u32> = lane.addresses(pod).map(|ip| self.atoms.of(ip)).collect();
         let atoms = atoms.into_iter().collect();
+        let node = self.node_of(pod, lane);
         // Nobody asks a node for labels and names of the pods on it.
         if kind == Kind::Hosts {
-            let node = pod.node.as_deref().filter(|_| self.by_node);
             return GroupKey { namespace: "", node, kind, lane, labels: Vec::new(), ports: Vec::new(), atoms };
         }
         let labels = pod.labels.iter().filter(|(key, _)| self.keys.contains(key.as_str()));
@@ -372,7 +388,13 @@ impl<'a> Builder<'a> {
         let named = |port: &&ContainerPort| port.name.as_deref().is_some_and(|name| self.names.contains(name));
         let ports: BTreeSet<&ContainerPort> = pod.ports.iter().filter(named).collect();
         let ports = ports.into_iter().collect();
-        GroupKey { namespace: &pod.namespace, node: None, kind, lane, labels, ports, atoms }
+        GroupKey { namespace: &pod.namespace, node, kind, lane, labels, ports, atoms }
+    }
+
+    /// The node that questions about nodes find a pod by.
+    fn node_of(&self, pod: &'a Pod, lane: Lane) -> Option<&'a str> {
+        let name = pod.node.as_deref().filter(|_| self.by_node && pod.host_network)?;
+        self.inventory.nodes.get(name)?.is_at(lane.addresses(pod)).then_some(name)
     }
 
     /// The questions about addresses that a pod answers with yes for an address of an atom.
@@ -388,21 +410,22 @@ impl<'a> Builder<'a> {
             answers[*group as usize].extend(yes);
         }
         let groups_of = |kind| groups.iter().filter(move |(key, _)| key.kind == kind).map(|(_, group)| *group);
-        let pods: Vec<u32> = groups_of(Kind::Pods).collect();
+        let pods: Vec<u32> = groups_of(Kind::Pods).chain(groups_of(Kind::HostPods)).collect();
         let numbered = (0..).zip(pods.iter().map(|group| first[*group as usize]));
         let mut index = Index::new(numbered, &self.keys, &self.inventory.namespaces);
         for (at, term) in (0..).zip(&self.terms) {
             match term {
-                Term::Pods { namespaces, pods: selector } => {
-                    for found in index.select(*namespaces, selector) {
-                        answers[pods[found as usize] as usize].push(at);
+                Term::Pods { namespaces, pods: selector, on_host } => {
+                    let found = index.select(*namespaces, selector).into_iter().map(|found| pods[found as usize]);
+                    for group in found.filter(|group| *on_host || !first[*group as usize].host_network) {
+                        answers[group as usize].push(at);
                     }
                 }
                 Term::Nodes(selector) => {
-                    for group in groups_of(Kind::Hosts) {
-                        let node = first[group as usize].node.as_ref().and_then(|name| self.inventory.nodes.get(name));
+                    for (key, group) in groups {
+                        let node = key.node.and_then(|name| self.inventory.nodes.get(name));
                         if node.is_some_and(|node| selector.matches(&node.labels)) {
-                            answers[group as usize].push(at);
+                            answers[*group as usize].push(at);
                         }
                     }
                 }

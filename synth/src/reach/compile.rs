@@ -221,8 +221,10 @@ impl<'a> Compiler<'a, '_> {
         }
         let mut parts = vec![part(certain, Some(&rule.ports), rule.action, true)];
         if rule.peers.iter().any(|peer| matches!(peer, ClusterPeer::DomainNames(_))) {
-            let outside = (0..).zip(&classes.ends).filter(|(_, end)| end.kind != Kind::Pods).map(|(end, _)| end);
-            parts.push(part(outside.collect(), Some(&rule.ports), rule.action, false));
+            let pods = rule.peers.iter().any(ClusterPeer::may_name_pods);
+            let ends = (0..).zip(&classes.ends).filter(|(_, end)| pods || end.kind != Kind::Pods);
+            let named = ends.map(|(end, _)| end).collect();
+            parts.push(part(named, Some(&rule.ports), rule.action, false));
         }
         parts
     }
@@ -260,7 +262,7 @@ impl<'a> Lists<'a> {
         if !ports.has_names() {
             return vec![(cluster_port_set(ports, None), servers.clone())];
         }
-        let everywhere = || by_end(classes, |end| cluster_port_set(ports, classes.subject(end)));
+        let everywhere = || by_end(classes, |end| cluster_port_set(ports, classes.cluster_subject(end)));
         cells(self.cluster.entry(ports).or_insert_with(everywhere).within(servers))
     }
 }

@@ -11,13 +11,13 @@ use crate::policy::{Block, Namespaces, Peer, Policy, PolicySet, PortMatch};
 /// selector in a thousand policies is one question.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Term<'a> {
-    /// Is it one of these pods?
-    Pods { namespaces: Scope<'a>, pods: &'a Selector },
+    /// Is it one of these pods, those `on_host` network among them or not?
+    Pods { namespaces: Scope<'a>, pods: &'a Selector, on_host: bool },
     /// Is its address in this `ipBlock`?
     Block(&'a Block),
     /// Is its address in this range of a cluster-wide policy?
     Network(IpNet),
-    /// Is it a node with these labels?
+    /// Is it a node with these labels, or a pod on its network?
     Nodes(&'a Selector),
 }
 
@@ -31,15 +31,17 @@ pub(crate) enum Scope<'a> {
 impl<'a> Term<'a> {
     /// The subject of a NetworkPolicy.
     pub(super) fn subject(policy: &'a Policy) -> Term<'a> {
-        Term::Pods { namespaces: Scope::One(&policy.namespace), pods: &policy.subject }
+        Term::Pods { namespaces: Scope::One(&policy.namespace), pods: &policy.subject, on_host: true }
     }
 
     /// A peer of a NetworkPolicy of the namespace `own`.
     pub(super) fn peer(own: &'a str, peer: &'a Peer) -> Term<'a> {
         match peer {
-            Peer::Pods { namespaces: Namespaces::Own, pods } => Term::Pods { namespaces: Scope::One(own), pods },
+            Peer::Pods { namespaces: Namespaces::Own, pods } => {
+                Term::Pods { namespaces: Scope::One(own), pods, on_host: true }
+            }
             Peer::Pods { namespaces: Namespaces::Matching(namespaces), pods } => {
-                Term::Pods { namespaces: Scope::Matching(namespaces), pods }
+                Term::Pods { namespaces: Scope::Matching(namespaces), pods, on_host: true }
             }
             Peer::Block(block) => Term::Block(block),
         }
@@ -47,7 +49,7 @@ impl<'a> Term<'a> {
 
     /// Subject or peer of a cluster-wide policy.
     pub(super) fn pods(peer: &'a PodPeer) -> Term<'a> {
-        Term::Pods { namespaces: Scope::Matching(&peer.namespaces), pods: &peer.pods }
+        Term::Pods { namespaces: Scope::Matching(&peer.namespaces), pods: &peer.pods, on_host: false }
     }
 
     /// The questions of one peer of a cluster-wide policy; none of one that no object answers.

@@ -1,107 +1,27 @@
-use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use proptest::collection::vec;
 use proptest::prelude::*;
-use proptest::sample::select;
 
 use super::*;
-use crate::cluster::{
-    Action, ClusterKind, ClusterPeer, ClusterPolicy, ClusterPort, ClusterPorts, ClusterRule, PodPeer,
-};
-use crate::endpoint::{Node, Pod};
+use crate::endpoint::{NodeAddressKind, Pod};
 use crate::evaluate::oracle::{self, Cluster};
 use crate::evaluate::{Options, Party};
-use crate::inventory::Inventory;
-use crate::label::{Labels, Requirement, Selector};
-use crate::policy::{Origin, PolicyPort, PortMatch};
-use crate::port::PortRange;
-
-fn selector() -> impl Strategy<Value = Selector> {
-    let requirement = (select(vec!["a", "b"]), select(vec!["", "x", "y"]), 0..4u8).prop_map(|(key, value, how)| {
-        let (key, values) = (key.to_string(), [value.to_string()].into());
-        match how {
-            0 => Requirement::In { key, values },
-            1 => Requirement::NotIn { key, values },
-            2 => Requirement::Exists { key },
-            _ => Requirement::Absent { key },
-        }
-    });
-    vec(requirement, 0..2).prop_map(|requirements| requirements.into_iter().collect())
-}
-
-fn pods() -> impl Strategy<Value = PodPeer> {
-    (selector(), selector()).prop_map(|(namespaces, pods)| PodPeer { namespaces, pods })
-}
-
-fn cluster_rule(egress: bool) -> impl Strategy<Value = ClusterRule> {
-    let network = |text: &str| text.parse().unwrap();
-    let networks = select(vec![
-        vec![network("10.0.1.0/24")],
-        vec![network("192.168.0.1/32"), network("fd00::/64")],
-        vec![network("0.0.0.0/0")],
-    ]);
-    let outward = prop_oneof![
-        networks.prop_map(ClusterPeer::Networks),
-        selector().prop_map(ClusterPeer::Nodes),
-        Just(ClusterPeer::DomainNames(vec!["example.com".to_string()])),
-        Just(ClusterPeer::Unknown),
-    ];
-    let peer = prop_oneof![3 => pods().prop_map(ClusterPeer::Pods), u32::from(egress) * 3 => outward];
-    let number = select(vec![(Protocol::Tcp, 80, 80), (Protocol::Tcp, 1, 443), (Protocol::Udp, 53, 53)]);
-    let port = prop_oneof![
-        number.prop_map(|(protocol, from, to): (Protocol, u16, u16)| {
-            let range = PortRange::new(from.try_into().unwrap(), to.try_into().unwrap()).unwrap();
-            ClusterPort::Number(PolicyPort { protocol, port: PortMatch::Range(range) })
-        }),
-        select(vec!["p", "q"]).prop_map(|name| ClusterPort::Named(name.to_string())),
-    ];
-    let ports = prop_oneof![Just(ClusterPorts::All), vec(port, 1..3).prop_map(ClusterPorts::Any)];
-    (select(vec![Action::Accept, Action::Deny, Action::Pass]), vec(peer, 1..3), ports).prop_map(
-        |(action, mut peers, ports)| {
-            // The API takes names in Accept rules only.
-            if action != Action::Accept {
-                peers.retain(|peer| !matches!(peer, ClusterPeer::DomainNames(_)));
-            }
-            ClusterRule { name: String::new(), action, peers, ports, line: 0 }
-        },
-    )
-}
-
-pub(crate) fn cluster_policy() -> impl Strategy<Value = ClusterPolicy> {
-    let rules = |egress| vec(cluster_rule(egress), 0..3);
-    let tier = select(vec![Tier::Admin, Tier::Baseline]);
-    (tier, 0..3, select(vec!["c", "d"]), pods(), rules(false), rules(true)).prop_map(
-        |(tier, priority, name, subject, ingress, egress)| ClusterPolicy {
-            kind: ClusterKind::ClusterNetworkPolicy,
-            name: name.to_string(),
-            labels: Labels::new(),
-            created: None,
-            version: 0,
-            origin: Origin::default(),
-            tier,
-            priority,
-            subject,
-            ingress,
-            egress,
-        },
-    )
-}
+use crate::inventory::{self, Inventory};
+use crate::manifest::Objects;
 
 fn inventory(cluster: &Cluster) -> Inventory {
     let mut inventory = Inventory::default();
     inventory.pods = cluster.pods.clone();
     inventory.namespaces = cluster.namespaces.clone();
-    let labelled = |value: &str| Node { labels: Labels::from([("a".into(), value.into())]), ..Node::default() };
-    inventory.nodes = BTreeMap::from([("n1".to_string(), labelled("x")), ("n2".to_string(), labelled("y"))]);
+    inventory.nodes = cluster.decoded_nodes();
     inventory
 }
 
 fn options() -> impl Strategy<Value = Options> {
-    (any::<bool>(), proptest::bool::weighted(0.7)).prop_map(|(ip_block_matches_pods, host_network_is_node)| Options {
+    any::<[bool; 3]>().prop_map(|[ip_block_matches_pods, host_network_is_node, finished_are_gone]| Options {
         ip_block_matches_pods,
         host_network_is_node,
-        ..Options::default()
+        finished_are_gone,
     })
 }
 
@@ -117,17 +37,17 @@ proptest! {
     #[test]
     fn sets_agree_with_single_verdicts(
         cluster in oracle::cluster(),
-        cluster_policies in prop_oneof![1 => Just(Vec::new()), 2 => vec(cluster_policy(), 1..4)],
         options in options(),
     ) {
         let (policies, inventory) = (cluster.decoded(), inventory(&cluster));
+        let cluster_policies = cluster.decoded_cluster_policies();
         let set = PolicySet { network: &policies, cluster: &cluster_policies };
         let evaluator = inventory.evaluator(set).with_options(options);
         // Classes made for more policies than are asked are finer, and no less right.
         let half = PolicySet { network: &policies[policies.len() / 2..], cluster: &[] };
         let classes = Classes::new(&inventory, &[half, set], options);
         let reach = Reach::new(&classes, set);
-        let ports = || Protocol::ALL.into_iter().flat_map(|protocol| [53, 80, 81, 443, 444].map(|port| (protocol, port)));
+        let ports = || Protocol::ALL.into_iter().flat_map(|protocol| [53, 80, 81, 82, 443, 444].map(|port| (protocol, port)));
         let decision = |row: &Row, class: u32, (protocol, port): (Protocol, u16)| {
             let has = |access: &Access| access.ports(class).is_some_and(|ports| ports.contains(protocol, port));
             match (has(&row.allowed), has(&row.unknown)) {
@@ -168,6 +88,42 @@ proptest! {
                     prop_assert_eq!(found, expected, "{} -> {:?}", ip, client);
                 }
             }
+        }
+    }
+}
+
+/// To policies about nodes alone the two addresses of a pod differ as well.
+#[test]
+fn a_node_is_found_in_one_family() {
+    let mut objects = Objects::default();
+    objects.load(
+        "objects.yaml",
+        r#"
+{kind: Pod, apiVersion: v1, metadata: {name: agent}, spec: {nodeName: n1, hostNetwork: true},
+ status: {podIPs: [{ip: 192.168.0.1}, {ip: "fd00::1"}]}}
+---
+{kind: Pod, apiVersion: v1, metadata: {name: web}, spec: {nodeName: n2}, status: {podIPs: [{ip: 10.0.0.2}, {ip: "fd00::2"}]}}
+---
+{kind: Pod, apiVersion: v1, metadata: {name: web4}, spec: {nodeName: n2}, status: {podIPs: [{ip: 10.0.0.3}]}}
+---
+{kind: ClusterNetworkPolicy, apiVersion: policy.networking.k8s.io/v1alpha2, metadata: {name: a}, spec: {tier: Admin,
+ priority: 1, subject: {namespaces: {}}, egress: [{action: Deny, to: [{nodes: {}}]}]}}
+"#,
+    );
+    assert_eq!(objects.problems, []);
+    let mut inventory = Inventory::build(&objects, &inventory::Options::default());
+    let node = inventory.nodes.get_mut("n1").unwrap();
+    node.addresses.insert("fd00::1".parse().unwrap(), NodeAddressKind::Plugin);
+    for host_network_is_node in [true, false] {
+        let options = Options { host_network_is_node, ..Options::default() };
+        let (set, [agent, web, web4]) = (inventory.policy_set(), [PodId(0), PodId(1), PodId(2)]);
+        let classes = Classes::new(&inventory, &[set], options);
+        let reach = Reach::new(&classes, set);
+        let evaluator = inventory.evaluator(set).with_options(options);
+        for (client, expected) in [(web, Decision::Allowed), (web4, Decision::Denied)] {
+            assert_eq!(reach.decision(client, agent, Protocol::Tcp, 80), expected);
+            let [from, to] = [client, agent].map(|pod| Party::pod(inventory.pod(pod)));
+            assert_eq!(evaluator.verdict(from, to, Protocol::Tcp, 80).decision(), expected);
         }
     }
 }

@@ -8,7 +8,6 @@ use crate::evaluate::oracle;
 use crate::evaluate::{Decision, Evaluator, Options, Party};
 use crate::manifest::Objects;
 use crate::policy::{self, Direction, Peer, Peers, Policy, Ports, Rule};
-use crate::reach::tests::cluster_policy;
 use crate::reach::{Classes, Reach};
 
 /// Policies as (namespace, spec).
@@ -390,7 +389,7 @@ fn changed(old: &[Policy], other: &[Policy], how: u8, at: &Index) -> Vec<Policy>
 /// What selectors answer about a pod.
 fn answers(sets: &[PolicySet<'_>], namespaces: &Namespaces, pod: &Pod) -> Vec<bool> {
     let terms = sets.iter().flat_map(|set| Term::all(*set)).filter_map(|term| match term {
-        Term::Pods { namespaces: scope, pods } => {
+        Term::Pods { namespaces: scope, pods, .. } => {
             let is_in = match scope {
                 Scope::One(name) => pod.namespace == name,
                 Scope::Matching(selector) => namespaces.matches(selector, &pod.namespace),
@@ -411,13 +410,13 @@ proptest! {
     #[test]
     fn nothing_that_differs_is_missed(
         (base, other) in (oracle::cluster(), oracle::cluster()),
-        cluster_policies in prop_oneof![2 => Just(Vec::new()), 1 => vec(cluster_policy(), 1..3)],
         (how, at, fewer) in (0..7u8, any::<Index>(), any::<bool>()),
         (of_known, of_foreign) in (labels(), vec(labels(), 2)),
         real in vec((select(vec!["ns1", "ns2", "x", "y", "known", "foreign0", "foreign1"]), labels()), 2..6),
     ) {
         let old_policies = base.decoded();
         let new_policies = changed(&old_policies, &other.decoded(), how, &at);
+        let cluster_policies = base.decoded_cluster_policies();
         let fewer = cluster_policies.len() - usize::from(fewer && !cluster_policies.is_empty());
         let old = PolicySet { network: &old_policies, cluster: &cluster_policies };
         let new = PolicySet { network: &new_policies, cluster: &cluster_policies[..fewer] };

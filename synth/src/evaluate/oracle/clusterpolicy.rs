@@ -44,23 +44,39 @@ fn node_labels(node: &Value) -> Labels {
     labels.map(|(key, value)| (key.clone(), value.as_str().unwrap().to_string())).collect()
 }
 
-/// "It selects the nodeIPs as the peer type by matching on the IPs present in the node.Status.Addresses field."
-fn is_node(selector: &Value, ip: IpAddr, cluster: &Cluster) -> bool {
+/// "It selects the nodeIPs as the peer type by matching on the IPs present in the node.Status.Addresses field." A pod on
+/// the network of a node is going to have these.
+fn is_node(selector: &Value, end: &End, cluster: &Cluster) -> bool {
     cluster.nodes.iter().any(|node| {
         let addresses = list(&node["status"], "addresses").iter();
         let mut addresses = addresses.map(|item| item["address"].as_str().unwrap().parse::<IpAddr>().unwrap());
-        addresses.any(|of| of == ip) && selects(selector, &node_labels(node))
+        let to_be = end.on_host && end.ips.is_empty() && end.runs_on.as_deref() == node["metadata"]["name"].as_str();
+        (to_be || addresses.any(|of| end.ips.contains(&of))) && selects(selector, &node_labels(node))
     })
 }
 
+/// Whether pods may have such a name: `web.ns1.svc.cluster.local`, of a cluster of any name.
+fn is_of_pods(name: &str) -> bool {
+    let name = name.strip_suffix('.').unwrap_or(name).to_lowercase();
+    let of_service = |label| name.starts_with(&format!("{label}.")) || name.contains(&format!(".{label}."));
+    let ends = |label| name.ends_with(&format!(".{label}"));
+    let suffix = name.strip_prefix("*.");
+    of_service("svc")
+        || of_service("pod")
+        || ends("svc")
+        || ends("pod")
+        || ends("cluster.local")
+        || suffix == Some("local")
+}
+
 fn peer_fits(item: &Value, end: &End, cluster: &Cluster, named: bool) -> bool {
-    // What a name stands for is not in any object; pods are taken to be no one's.
-    let name = set(item, "domainNames").is_some() && named && end.pod.is_none();
-    let by_address = end.ips.iter().any(|&ip| {
-        list(item, "networks").iter().any(|cidr| within(cidr, ip))
-            || set(item, "nodes").is_some_and(|selector| is_node(selector, ip, cluster))
-    });
-    is_one_of(item, end, cluster) || by_address || name
+    // What a name stands for is not in any object; pods have those of clusters only.
+    let names = list(item, "domainNames");
+    let outside = end.pod.is_none() || end.on_host;
+    let name = named && names.iter().any(|name| outside || is_of_pods(name.as_str().unwrap()));
+    let by_address = end.ips.iter().any(|&ip| list(item, "networks").iter().any(|cidr| within(cidr, ip)));
+    let node = set(item, "nodes").is_some_and(|selector| is_node(selector, end, cluster));
+    is_one_of(item, end, cluster) || by_address || node || name
 }
 
 fn port_fits(item: &Value, server: &End, protocol: &str, port: u16) -> bool {
@@ -85,7 +101,7 @@ fn port_fits(item: &Value, server: &End, protocol: &str, port: u16) -> bool {
     }
     let name = set(item, "destinationNamedPort").or(set(item, "namedPort")).and_then(Value::as_str).unwrap();
     let is = |(other, number, of): &(String, u16, String)| other == name && *number == port && of == protocol;
-    server.pod.is_some() && server.ports.iter().any(is)
+    server.pod.is_some() && !server.on_host && server.ports.iter().any(is)
 }
 
 /// What a rule does about the connection: `Accept`, `Deny` or `Pass`.

@@ -14,7 +14,7 @@ use crate::label::Labels;
 use crate::port::{ContainerPort, Protocol};
 
 /// The nodes and their addresses.
-const NODES: [(&str, &str); 4] =
+pub(super) const NODES: [(&str, &str); 4] =
     [("n1", "192.168.0.1"), ("n1", "fd00::1:1"), ("n2", "192.168.0.2"), ("n2", "fd00::1:2")];
 
 fn labels() -> impl Strategy<Value = Labels> {
@@ -25,7 +25,7 @@ fn labels() -> impl Strategy<Value = Labels> {
 fn pod(index: usize) -> impl Strategy<Value = Pod> {
     let port = (select(vec!["p", "q"]), select(vec![80u16, 81, 443]), select(Protocol::ALL.to_vec()));
     let node = option::weighted(0.8, select(vec!["n1", "n2"]));
-    let count = prop_oneof![1 => Just(0), 8 => Just(1), 8 => Just(2)];
+    let count = prop_oneof![1 => Just(0), 5 => Just(1), 5 => Just(2)];
     (labels(), node, proptest::bool::weighted(0.15), count, vec(port, 0..4)).prop_map(
         move |(labels, node, host_network, count, ports)| {
             let (namespace, name) = (format!("ns{}", index % 2 + 1), format!("pod{index}"));
@@ -34,8 +34,7 @@ fn pod(index: usize) -> impl Strategy<Value = Pod> {
             } else {
                 vec![format!("10.0.{}.{index}", index % 2 + 1), format!("fd00::{index}")]
             };
-            // A pod on its node's network has addresses as soon as it has a node.
-            addresses.truncate(if host_network { count.max(1) } else { count });
+            addresses.truncate(count);
             let port = |(name, number, protocol): (&str, u16, Protocol)| ContainerPort {
                 name: Some(name.to_string()),
                 number,
@@ -159,7 +158,9 @@ fn pods(kind: Kind) -> BoxedStrategy<Value> {
 
 /// A peer in a rule of some action; in an object out of a cluster it may be of a kind that is not known.
 fn cluster_peer(kind: Kind, direction: &'static str, accepts: bool, stored: bool) -> BoxedStrategy<Value> {
-    let names = select(vec!["example.com", "*.example.com"]).prop_map(|name| json!({"domainNames": [name]}));
+    let names =
+        vec!["example.com", "*.svcs.example.com", "*.Cluster.Local.", "a.pod", "a.ns1.svc.cluster", "a.cluster.local"];
+    let names = subsequence(names, 1..3).prop_map(|names| json!({"domainNames": names}));
     let cidrs = vec!["10.0.1.9/24", "10.0.2.0/24", "192.168.0.0/24", "0.0.0.0/0", "fd00::/64", "fd00::2/127", "::/0"];
     let networks = subsequence(cidrs, 1..3).prop_map(|cidrs| json!({"networks": cidrs}));
     let nodes = selector().prop_map(|nodes| json!({"nodes": nodes}));
@@ -258,9 +259,11 @@ fn cluster_policy() -> impl Strategy<Value = Value> {
 }
 
 fn node(name: &'static str) -> impl Strategy<Value = Value> {
-    labels().prop_map(move |labels| {
-        let addresses: Vec<_> = NODES.iter().filter(|(of, _)| *of == name).collect();
-        let addresses: Vec<_> = addresses.iter().map(|(_, ip)| json!({"type": "InternalIP", "address": ip})).collect();
+    let all: Vec<_> = NODES.into_iter().filter(|(of, _)| *of == name).map(|(_, ip)| ip).collect();
+    // Not all addresses of a node need be in its status.
+    let addresses = prop_oneof![2 => Just(all.clone()), 1 => subsequence(all, 0..3)];
+    (labels(), addresses).prop_map(move |(labels, addresses)| {
+        let addresses: Vec<_> = addresses.iter().map(|ip| json!({"type": "InternalIP", "address": ip})).collect();
         json!({"metadata": {"name": name, "labels": labels}, "status": {"addresses": addresses}})
     })
 }
