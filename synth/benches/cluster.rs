@@ -9,12 +9,14 @@
 //! process of its own, whose highest resident memory (`VmHWM`) is the last column, the objects of the cluster included.
 //! Machines differ: compare rows with each other, not seconds with seconds.
 //!
-//! - *cluster*: "NP" has NetworkPolicies only, "CNP" five cluster-wide policies besides, "dual" IPv6 addresses besides.
+//! - *cluster*: "NP" has NetworkPolicies only, "CNP" five cluster-wide policies besides, "dual" both and IPv6 addresses.
 //! - *make*: classes and compiled policies of one set, from objects in memory.
 //! - *summary*: [`Summary::of`].
 //! - *pairs*: every pair of workloads with its ports, as `reach` lists them, each dropped at once.
 //! - *diff 1 %*: classes for two sets, both compiled, and [`diff::policies`]; one policy in a hundred differs.
 //! - *all new*: how the rows of every class differ between no policies at all and this set, counted and not named.
+//!   Named, that is nearly every pair of workloads: a second table has [`diff::policies`] for it, where that many changes
+//!   fit into memory.
 //! - *verdict*: one of a million between pods and ports by lot, by [`Reach::decision`]; half of them in one namespace.
 //!   *evaluator*: by [`Evaluator::allowed`], the first hundred thousand of the same. Their answers are compared.
 //!
@@ -59,50 +61,54 @@ const ROWS: [(&str, Size); 8] = [
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let after = |name: &str| arguments.iter().position(|argument| argument == name).map(|at| &arguments[at + 1]);
-    if let Some(row) = after("--row") {
-        let (variant, size) = ROWS[row.parse::<usize>().expect("a row")];
+    let row = |number: &String| ROWS[number.parse::<usize>().expect("a row")];
+    if let Some((variant, size)) = after("--row").map(row) {
         println!("{}", measure(variant, size));
+    } else if let Some((_, size)) = after("--named").map(row) {
+        println!("{}", named(size));
     } else if arguments.iter().any(|argument| argument == "--bench") {
         let wanted: Option<usize> = arguments.iter().find_map(|argument| argument.parse().ok());
         table(wanted);
     } else {
-        measure("CNP", Size { pods: 120, workloads: 20, policies: 20, namespaces: 4 });
+        let small = Size { pods: 120, workloads: 20, policies: 20, namespaces: 4 };
+        measure("CNP", small);
+        named(small);
     }
 }
 
 /// Measures each row in a process of its own.
 fn table(pods: Option<usize>) {
-    let columns = [
-        "pods",
-        "workloads",
-        "policies",
-        "namespaces",
-        "cluster",
-        "make",
-        "summary",
-        "pairs",
-        "diff 1 %",
-        "all new",
-        "verdict",
-        "evaluator",
-        "memory",
-    ];
-    println!("| {} |\n|{}", columns.join(" | "), "--:|".repeat(columns.len()));
-    for (row, (variant, size)) in ROWS.iter().enumerate() {
-        if pods.is_some_and(|pods| pods != size.pods) {
-            continue;
-        }
-        let program = std::env::current_exe().expect("this program");
-        let output = std::process::Command::new(program)
-            .args(["--row", &row.to_string()])
-            .stderr(std::process::Stdio::inherit())
-            .output()
-            .expect("it runs");
-        assert!(output.status.success(), "row {row}");
+    let columns = "pods | workloads | policies | namespaces | cluster | make | summary | pairs | diff 1 % | all new \
+                   | verdict | evaluator | memory";
+    println!("| {columns} |\n|{}", "--:|".repeat(columns.split('|').count()));
+    let wanted = || ROWS.iter().enumerate().filter(|(_, (_, size))| pods.is_none_or(|pods| pods == size.pods));
+    for (row, (variant, size)) in wanted() {
         let Size { pods, workloads, policies, namespaces } = size;
-        let rest = String::from_utf8(output.stdout).expect("text");
-        println!("| {pods} | {workloads} | {policies} | {namespaces} | {variant} | {} |", rest.trim());
+        println!("| {pods} | {workloads} | {policies} | {namespaces} | {variant} | {} |", child("--row", row));
     }
+    println!("\n| pods | changes | all new, named | memory |\n|--:|--:|--:|--:|");
+    for (row, (_, size)) in wanted().filter(|(_, (variant, size))| *variant == "NP" && size.pods <= 10_000) {
+        println!("| {} | {} |", size.pods, child("--named", row));
+    }
+}
+
+/// What a process of its own prints about a row.
+fn child(task: &str, row: usize) -> String {
+    let program = std::env::current_exe().expect("this program");
+    let mut command = std::process::Command::new(program);
+    let command = command.args([task, &row.to_string()]).stderr(std::process::Stdio::inherit());
+    let output = command.output().expect("it runs");
+    assert!(output.status.success(), "row {row}");
+    String::from_utf8(output.stdout).expect("text").trim().to_string()
+}
+
+/// How many changes there are from no policies to all, with time and memory.
+fn named(size: Size) -> String {
+    let inventory = synthetic::inventory(size, false, &mut Random(SEED));
+    let network = synthetic::policies(size, &mut Random(SEED));
+    let mut changes = 0;
+    let time = repeat(|| changes = count_changes(&inventory, &[], &network, &[]));
+    format!("{changes} | {} | {} MiB", duration(time), peak() >> 20)
 }
 
 /// The measured columns of a row; what was counted goes to stderr.
@@ -142,14 +148,13 @@ fn measure(variant: &str, size: Size) -> String {
     notes.push(format!("{cells} classes and ports differ from no policies"));
 
     let evaluator = inventory.evaluator(set);
-    let mut few = Vec::new();
-    let count = if size.pods < 1000 { 10_000 } else { 1_000_000 };
-    let mut allowed = 0;
-    let time = cpu(|| allowed = verdicts(&inventory, &reach, count, &mut few));
-    column(format!("{} ns", time.as_nanos() / count as u128));
+    // Fewer only where nothing is measured.
+    let count = if size.pods < 200 { 10_000 } else { 1_000_000 };
+    let (mut allowed, mut few) = (0, Vec::new());
+    let each = |time: Duration, flows: usize| format!("{} ns", time.as_nanos() / flows as u128);
+    column(each(repeat(|| (allowed, few) = verdicts(&inventory, &reach, count)), count));
     notes.push(format!("{allowed} of {count} flows allowed"));
-    let time = cpu(|| check(&inventory, &evaluator, &few));
-    column(format!("{} ns", time.as_nanos() / few.len() as u128));
+    column(each(repeat(|| check(&inventory, &evaluator, &few)), few.len()));
 
     column(format!("{} MiB", peak() >> 20));
     eprint(&notes);
@@ -187,13 +192,13 @@ fn from_nothing(inventory: &Inventory, set: PolicySet<'_>) -> u64 {
 /// A connection and whether it is allowed.
 type Flow = (PodId, PodId, u16, bool);
 
-/// How many of so many flows are allowed; the first go to `few`.
-fn verdicts(inventory: &Inventory, reach: &Reach<'_>, count: usize, few: &mut Vec<Flow>) -> usize {
+/// How many of so many flows are allowed, and the first tenth of them.
+fn verdicts(inventory: &Inventory, reach: &Reach<'_>, count: usize) -> (usize, Vec<Flow>) {
     let pods = inventory.pods.len();
     // Pods are sorted by namespace.
     let near = 100.min(pods);
     let mut random = Random(SEED);
-    let mut allowed = 0;
+    let (mut allowed, mut few) = (0, Vec::with_capacity(count / 10));
     for number in 0..count {
         let client = random.below(pods);
         let server = match number % 2 {
@@ -208,7 +213,7 @@ fn verdicts(inventory: &Inventory, reach: &Reach<'_>, count: usize, few: &mut Ve
             few.push((client, server, port, decision));
         }
     }
-    allowed
+    (allowed, few)
 }
 
 /// Asks the evaluator the same.
@@ -230,13 +235,6 @@ fn repeat(mut task: impl FnMut()) -> Duration {
             return taken / times;
         }
     }
-}
-
-/// CPU time of a task.
-fn cpu(task: impl FnOnce()) -> Duration {
-    let start = now();
-    task();
-    now() - start
 }
 
 /// CPU time of this process until now: `utime` and `stime` of `/proc/self/stat`, which Linux gives in 1/100 s.

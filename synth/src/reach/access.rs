@@ -26,6 +26,16 @@ impl ClassSet {
         ClassSet((first..end).collect())
     }
 
+    /// Many classes at once, which is faster where they nearly are in their order.
+    pub(super) fn from_many(mut classes: Vec<u32>) -> ClassSet {
+        classes.sort_unstable();
+        classes.dedup();
+        let mut set = RoaringBitmap::new();
+        // They ascend, so that none is refused.
+        _ = set.append(classes);
+        ClassSet(set)
+    }
+
     /// Adds a class.
     pub fn insert(&mut self, class: u32) {
         self.0.insert(class);
@@ -147,8 +157,9 @@ impl Access {
 
     /// What is here and not in the other.
     pub fn difference(&self, other: &Access) -> Access {
-        let mut rest = Vec::with_capacity(self.cells.len());
-        for (ports, classes) in &self.cells {
+        let mut rest = Vec::new();
+        // Of a cell that both have nothing is left, and no other one meets it.
+        for (ports, classes) in self.cells.iter().filter(|cell| !other.has(cell)) {
             let mut left = classes.clone();
             for (their_ports, theirs) in other.cells.iter().filter(|(_, theirs)| !theirs.is_disjoint(classes)) {
                 rest.push((ports.difference(their_ports), classes.intersection(theirs)));
@@ -163,6 +174,12 @@ impl Access {
     pub fn within(&self, classes: &ClassSet) -> Access {
         let cells = self.cells.iter().filter(|(_, of)| !of.is_disjoint(classes));
         Access { cells: cells.map(|(ports, of)| (ports.clone(), of.intersection(classes))).collect() }
+    }
+
+    /// Whether one of its cells is this one.
+    fn has(&self, (ports, classes): &(PortSet, ClassSet)) -> bool {
+        let at = self.cells.binary_search_by(|(known, _)| known.cmp(ports));
+        at.is_ok_and(|at| self.cells[at].1 == *classes)
     }
 
     /// Adds a cell of classes that are in no other one.

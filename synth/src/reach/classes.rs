@@ -194,7 +194,9 @@ impl<'a> Classes<'a> {
     /// From ends to their classes.
     pub(super) fn fold(&self, access: Access) -> Access {
         let Some(classes_of) = &self.classes_of else { return access };
-        let of = |ends: &ClassSet| ends.iter().flat_map(|end| classes_of[end as usize].iter().copied()).collect();
+        let of = |ends: &ClassSet| {
+            ClassSet::from_many(ends.iter().flat_map(|end| classes_of[end as usize].iter().copied()).collect())
+        };
         access.cells().map(|(ports, ends)| (ports.clone(), of(ends))).collect()
     }
 
