@@ -100,11 +100,12 @@ impl Sides {
 }
 
 impl Sides {
-    /// The policies of a side. Cluster-wide policies of the common cluster stay in force where a side has none.
+    /// The policies of a side. Cluster-wide policies of the common cluster stay in force where neither side has any.
     fn policies<'a>(&'a self, side: &'a Cluster) -> PolicySet<'a> {
+        let neither = [&self.old, &self.new].iter().all(|side| side.inventory.cluster_policies.is_empty());
         match &self.common {
-            Some(common) => input::policies(&common.inventory, Some(&side.inventory)),
-            None => side.inventory.policy_set(),
+            Some(common) if neither => input::policies(&common.inventory, Some(&side.inventory)),
+            _ => side.inventory.policy_set(),
         }
     }
 }
@@ -129,11 +130,14 @@ pub(crate) fn run(args: &DiffArgs, out: &mut impl Write) -> anyhow::Result<Exit>
     };
     let resolved = traffic.as_ref().map(|traffic| resolve(&traffic.tracked.flows, &traffic.tracked.names, cluster));
     let observed = resolved.as_ref().map(|resolved| Observed::new(&resolved.graph, cluster));
-    let stopped: Vec<Stopped<'_>> = match &observed {
-        None => Vec::new(),
-        Some(observed) => observed
-            .stopped(&cluster.evaluator(old).with_options(options), &cluster.evaluator(new).with_options(options)),
-    };
+    let stopped: Vec<Stopped<'_>> = observed
+        .iter()
+        .flat_map(|observed| {
+            let [old, new] = [old, new].map(|set| cluster.evaluator(set).with_options(options));
+            observed.stopped(&old, &new)
+        })
+        .filter(|stopped| selection.touches([&stopped.edge.key.client, &stopped.edge.key.server], cluster))
+        .collect();
     let mut report = |diff: Diff<'_>| -> anyhow::Result<()> {
         let diff = selected(diff, &selection, cluster);
         match args.output {
@@ -164,6 +168,13 @@ pub(crate) fn run(args: &DiffArgs, out: &mut impl Write) -> anyhow::Result<Exit>
         }
     }
     if !args.quiet {
+        summary::unused(&sides.old, Some(&sides.new))?;
+        if sides.made_up.is_none() && (old.selects_nodes() || new.selects_nodes()) {
+            writeln!(
+                io::stderr(),
+                "warning: policies select nodes; only those with pods on their network are compared: an empty diff does not prove that nothing changes"
+            )?;
+        }
         let (before, after) = (number(old.len() as u64), number(new.len() as u64));
         let pods = number(cluster.pods.len() as u64);
         let mut err = io::stderr().lock();

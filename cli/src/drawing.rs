@@ -66,7 +66,7 @@ pub(crate) fn mermaid(arrows: &[Arrow], out: &mut impl Write) -> io::Result<()> 
     let mut numbers: BTreeMap<&str, usize> = BTreeMap::new();
     for (index, (group, nodes)) in grouped(arrows).into_iter().enumerate() {
         if !group.is_empty() {
-            writeln!(out, "  subgraph g{index}[\"{group}\"]")?;
+            writeln!(out, "  subgraph g{index}[\"{}\"]", group.replace('"', "#quot;"))?;
         }
         for node in nodes {
             writeln!(out, "    n{}[\"{}\"]", numbers.len(), node.label.replace('"', "#quot;"))?;

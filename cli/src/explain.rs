@@ -42,6 +42,9 @@ pub(crate) fn run(args: &ExplainArgs, out: &mut impl Write) -> anyhow::Result<Ex
     }
     out.flush()?;
     let refused = summary::objects(&cluster, proposed.as_ref())?;
+    if !args.quiet {
+        summary::unused(&cluster, proposed.as_ref())?;
+    }
     Ok(match (refused, explanation.decision()) {
         (true, _) => Exit::Unusable,
         (false, Decision::Allowed) => Exit::Fine,

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, IsTerminal, Read, Write};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, bail};
 use capture::merge::{self, Span};
@@ -74,8 +75,15 @@ pub(crate) fn objects(paths: &[PathBuf]) -> anyhow::Result<Objects> {
     let mut objects = Objects::default();
     for path in paths {
         if path.as_os_str() == "-" {
+            static TAKEN: AtomicBool = AtomicBool::new(false);
+            if TAKEN.swap(true, Ordering::Relaxed) {
+                bail!("-: stdin can be read only once");
+            }
             let mut text = String::new();
             io::stdin().read_to_string(&mut text).context("stdin")?;
+            if text.trim().is_empty() {
+                bail!("stdin: it is empty");
+            }
             objects.load("stdin", &text);
             continue;
         }

@@ -100,7 +100,14 @@ pub(crate) fn run(args: &ReachArgs, out: &mut impl Write) -> anyhow::Result<Exit
     }
     out.flush()?;
     let refused = summary::objects(&cluster, proposed.as_ref())?;
+    if !args.quiet && set.selects_nodes() {
+        writeln!(
+            io::stderr(),
+            "nodes are listed by the pods on their network; of others, ask `explain POD ADDRESS:PORT`"
+        )?;
+    }
     if !args.quiet {
+        summary::unused(&cluster, proposed.as_ref())?;
         let mut err = io::stderr().lock();
         let pods: usize = (0..classes.len() as u32).map(|class| classes.pods(class).len()).sum();
         writeln!(

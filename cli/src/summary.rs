@@ -24,6 +24,23 @@ pub(crate) fn number(value: u64) -> String {
 /// Differences between the clocks of two files above this, in nanoseconds, are worth a line.
 const SKEW: i64 = 10_000_000;
 
+/// What stands in the cluster's objects, and in those given beside them, that nobody may rely on: what was ignored, and
+/// which of two policies of one name counts.
+pub(crate) fn unused(cluster: &Cluster, proposed: Option<&Cluster>) -> io::Result<()> {
+    let mut err = io::stderr().lock();
+    for cluster in std::iter::once(cluster).chain(proposed) {
+        for duplicate in &cluster.inventory.duplicates {
+            writeln!(err, "warning: {duplicate}")?;
+        }
+        let count: u64 = cluster.ignored.values().sum();
+        if count > 0 {
+            let kinds: Vec<String> = cluster.ignored.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
+            writeln!(err, "{} objects of other kinds ignored: {}", number(count), kinds.join(", "))?;
+        }
+    }
+    Ok(())
+}
+
 /// Reports what could not be read of the cluster's objects and of those given beside it; whether there was anything.
 pub(crate) fn objects(cluster: &Cluster, proposed: Option<&Cluster>) -> io::Result<bool> {
     let mut err = io::stderr().lock();
@@ -112,11 +129,7 @@ pub(crate) fn traffic(traffic: &Traffic, doubts: &Doubts, cluster: &Cluster) -> 
             )?;
         }
     }
-    let count: u64 = cluster.ignored.values().sum();
-    if count > 0 {
-        let kinds: Vec<String> = cluster.ignored.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
-        writeln!(err, "{} objects of other kinds ignored: {}", number(count), kinds.join(", "))?;
-    }
+    unused(cluster, None)?;
     if tally.frames > 0 && doubts.conversations == 0 {
         writeln!(err, "no flows: none of the frames belongs to a conversation")?;
     }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use crate::endpoint::Pod;
-use crate::evaluate::{Decision, Evaluator, Options, Party, Verdict};
+use crate::evaluate::{Decision, Evaluator, Family, Options, Party, Verdict};
 use crate::inventory::{Inventory, PodId, ServicePort, Target};
 use crate::policy::PolicySet;
 use crate::port::Protocol;
@@ -135,6 +135,9 @@ pub enum ExplainError {
         /// The ports there are.
         has: String,
     },
+    /// An IPv4 and an IPv6 end.
+    #[error("one of them has only IPv4 addresses and the other only IPv6: there is no connection to decide about")]
+    Families,
     /// A Service without pods or endpoints.
     #[error("nothing stands behind {0}")]
     NoBackend(String),
@@ -155,11 +158,22 @@ pub fn explain(
 ) -> Result<Explanation, ExplainError> {
     let mut notes = Vec::new();
     let clients = match client {
-        Named::Service(index) => return Err(ExplainError::ServiceClient(service_name(inventory, *index))),
+        Named::Service { index, .. } => return Err(ExplainError::ServiceClient(service_name(inventory, *index))),
         Named::Pods { pods, .. } => sides(inventory, pods, options, &mut notes),
         Named::Address(ip) => vec![Target::Address(*ip)],
     };
     let (servers, service, hides_source) = servers(inventory, server, protocol, port, options, &mut notes)?;
+    // Who names an address asks about connections of its family.
+    let family = match (client.family(), server.family()) {
+        (Some(ours), Some(theirs)) if ours != theirs => return Err(ExplainError::Families),
+        (ours, theirs) => ours.or(theirs),
+    };
+    let has = |end: &Target| family.is_none_or(|family| has_family(inventory, *end, family));
+    let clients: Vec<Target> = clients.into_iter().filter(has).collect();
+    let servers: Vec<(Target, u16)> = servers.into_iter().filter(|(end, _)| has(end)).collect();
+    if clients.is_empty() || servers.is_empty() {
+        return Err(ExplainError::Families);
+    }
     let classes = Classes::new(inventory, &[set], options);
     let mut grouped: BTreeMap<(Group, Group, u16), Alike> = BTreeMap::new();
     for (server, port) in &servers {
@@ -174,8 +188,14 @@ pub fn explain(
     let mut cases: Vec<Case> = Vec::new();
     for ((_, _, port), alike) in grouped {
         let (client, server) = representatives(inventory, &alike);
-        let party = |end| party(inventory, end);
-        let verdict = evaluator(options).verdict(party(client), party(server), protocol, port);
+        // What stands for a workload without pods stands for several, which are not the same pod.
+        let twin = match (client, server) {
+            (Target::Pod(one), Target::Pod(other)) if one == other => another_replica(inventory, one),
+            _ => None,
+        };
+        let from = party(inventory, client, family);
+        let to = twin.as_ref().map_or_else(|| party(inventory, server, family), Party::pod);
+        let verdict = evaluator(options).verdict(from, to, protocol, port);
         let decision = verdict.decision();
         let mut depends = Vec::new();
         for on in [
@@ -187,13 +207,16 @@ pub fn explain(
                 Open::HostNetworkIsNode(is_node) => Options { host_network_is_node: is_node, ..options },
                 Open::SourceIsNode => options,
             };
-            let other = evaluator(other).verdict(party(client), party(server), protocol, port).decision();
+            let other = evaluator(other).verdict(from, to, protocol, port).decision();
             if other != decision {
                 depends.push(Dependence { on, decision: other });
             }
         }
         if hides_source && matches!(client, Target::Address(_)) {
-            depends.extend(translated(&evaluator(options), inventory, party(server), protocol, port, decision));
+            depends.extend(translated(&evaluator(options), inventory, to, protocol, port, decision));
+        }
+        if family.is_none() {
+            notes.extend(one_family_only(&evaluator(options), from, to, protocol, port));
         }
         cases.push(Case { client: ends(&alike.clients), server: ends(&alike.servers), port, verdict, depends });
     }
@@ -210,9 +233,51 @@ enum Group {
     Address(IpAddr),
 }
 
-fn party(inventory: &Inventory, end: Target) -> Party<'_> {
+/// Pods with addresses of both families may be allowed in one of them only.
+fn one_family_only(
+    evaluator: &Evaluator<'_>,
+    from: Party<'_>,
+    to: Party<'_>,
+    protocol: Protocol,
+    port: u16,
+) -> Option<String> {
+    let (Party::Pod { pod: client, .. }, Party::Pod { pod: server, .. }) = (from, to) else { return None };
+    let address = |pod: &Pod, family| pod.addresses.iter().copied().find(|ip| Family::of(*ip) == family);
+    let decision = |family| {
+        let (from, to) = (address(client, family)?, address(server, family)?);
+        let at = |pod, ip| Party::Pod { pod, address: Some(ip) };
+        Some(evaluator.verdict(at(client, from), at(server, to), protocol, port).decision())
+    };
+    let (v4, v6) = (decision(Family::V4)?, decision(Family::V6)?);
+    (v4 != v6).then(|| format!("over IPv4 it is {}, over IPv6 {}", v4.name(), v6.name()))
+}
+
+/// Whether a connection of a family can end there; a pod that has no address yet may come to have any.
+fn has_family(inventory: &Inventory, end: Target, family: Family) -> bool {
     match end {
-        Target::Pod(pod) => Party::pod(inventory.pod(pod)),
+        Target::Pod(pod) => {
+            let addresses = &inventory.pod(pod).addresses;
+            addresses.is_empty() || addresses.iter().any(|ip| Family::of(*ip) == family)
+        }
+        Target::Address(ip) => Family::of(ip) == family,
+    }
+}
+
+/// Another pod like the one that stands for a workload of which there is none.
+fn another_replica(inventory: &Inventory, pod: PodId) -> Option<Pod> {
+    let pod = inventory.pod(pod);
+    let several =
+        pod.workload.kind != "Pod" && inventory.workloads.get(&pod.workload).is_some_and(|info| info.from_template);
+    several.then(|| Pod { name: format!("{} (another)", pod.name), ..pod.clone() })
+}
+
+fn party(inventory: &Inventory, end: Target, family: Option<Family>) -> Party<'_> {
+    match end {
+        Target::Pod(pod) => {
+            let pod = inventory.pod(pod);
+            let address = family.and_then(|family| pod.addresses.iter().copied().find(|ip| Family::of(*ip) == family));
+            Party::Pod { pod, address }
+        }
         Target::Address(ip) => Party::Address { ip, node: inventory.node_name(ip) },
     }
 }
@@ -314,7 +379,7 @@ fn servers(
             }
             PortName::Name(_) => Err(no_port(ip.to_string(), Vec::new())),
         },
-        Named::Pods { name, pods } => {
+        Named::Pods { name, pods, .. } => {
             let mut servers = Vec::new();
             for side in sides(inventory, pods, options, notes) {
                 let Target::Pod(id) = side else { continue };
@@ -346,7 +411,7 @@ fn servers(
             }
             Ok((servers, None, false))
         }
-        Named::Service(index) => {
+        Named::Service { index, .. } => {
             let service = &inventory.services[*index];
             let wanted = service.ports.iter().find(|entry| {
                 entry.protocol == protocol

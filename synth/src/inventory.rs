@@ -59,6 +59,8 @@ pub struct Inventory {
     pub pod_ranges: Vec<IpNet>,
     /// Findings about the cluster input itself, in words.
     pub warnings: Vec<String>,
+    /// Policies of one name of which only one counts, in words.
+    pub duplicates: Vec<String>,
     tenures: HashMap<IpAddr, Vec<Tenure>>,
     node_of: HashMap<IpAddr, String>,
     frontends: HashMap<(IpAddr, capture::Protocol, u16), Frontend>,

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 
-use crate::cluster::ClusterPolicy;
+use crate::cluster::{ClusterPeer, ClusterPolicy};
 use crate::label::Selector;
 use crate::port::{PortRange, Protocol};
 
@@ -26,6 +26,12 @@ impl PolicySet<'_> {
     /// How many policies there are, of both kinds.
     pub fn len(&self) -> usize {
         self.network.len() + self.cluster.len()
+    }
+
+    /// Whether some policy selects nodes as peers.
+    pub fn selects_nodes(&self) -> bool {
+        let rules = self.cluster.iter().flat_map(|policy| policy.ingress.iter().chain(&policy.egress));
+        rules.flat_map(|rule| &rule.peers).any(|peer| matches!(peer, ClusterPeer::Nodes(_)))
     }
 
     /// Whether there is none.
@@ -61,6 +67,14 @@ impl AnyPolicy<'_> {
         match self {
             AnyPolicy::Network(policy) => policy.id(),
             AnyPolicy::Cluster(policy) => policy.id(),
+        }
+    }
+
+    /// Where it was read.
+    pub fn origin(self) -> Origin {
+        match self {
+            AnyPolicy::Network(policy) => policy.origin.clone(),
+            AnyPolicy::Cluster(policy) => policy.origin.clone(),
         }
     }
 

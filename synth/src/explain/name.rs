@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use crate::endpoint::Workload;
+use crate::evaluate::Family;
 use crate::inventory::{Inventory, PodId};
 use crate::port::Protocol;
 
@@ -15,11 +16,28 @@ pub enum Named {
         name: String,
         /// The pods, never empty.
         pods: Vec<PodId>,
+        /// The address they were named by.
+        address: Option<IpAddr>,
     },
     /// An address that is no pod's own.
     Address(IpAddr),
-    /// A Service, by index.
-    Service(usize),
+    /// A Service.
+    Service {
+        /// Its index.
+        index: usize,
+        /// The address it was named by.
+        address: Option<IpAddr>,
+    },
+}
+
+impl Named {
+    /// The family of the address that was named.
+    pub fn family(&self) -> Option<Family> {
+        match self {
+            Named::Pods { address, .. } | Named::Service { address, .. } => address.map(Family::of),
+            Named::Address(ip) => Some(Family::of(*ip)),
+        }
+    }
 }
 
 /// Why a name stands for nothing, or for too much.
@@ -75,7 +93,8 @@ pub fn server(written: &str) -> Result<(&str, &str, Protocol), NameError> {
 /// # Errors
 /// Nothing, or several things, have this name.
 pub fn find(written: &str, namespace: Option<&str>, inventory: &Inventory) -> Result<Named, NameError> {
-    if let Ok(ip) = written.parse::<IpAddr>() {
+    let bare = written.strip_prefix('[').and_then(|written| written.strip_suffix(']')).unwrap_or(written);
+    if let Ok(ip) = bare.parse::<IpAddr>() {
         return Ok(address(ip.to_canonical(), inventory));
     }
     let parts: Vec<&str> = written.split('/').collect();
@@ -127,7 +146,7 @@ struct Candidate {
 
 impl Candidate {
     fn is_service(&self) -> bool {
-        matches!(self.named, Named::Service(_))
+        matches!(self.named, Named::Service { .. })
     }
 
     fn is_kind(&self, kind: &str) -> bool {
@@ -150,7 +169,7 @@ fn candidates(inventory: &Inventory) -> Vec<Candidate> {
         kind: workload.kind.clone(),
         name: workload.name.clone(),
         label: workload.to_string(),
-        named: Named::Pods { name: workload.to_string(), pods: info.pods.clone() },
+        named: Named::Pods { name: workload.to_string(), pods: info.pods.clone(), address: None },
     };
     let pod = |(id, pod): (PodId, &crate::endpoint::Pod)| {
         // A bare pod is a workload already.
@@ -161,7 +180,7 @@ fn candidates(inventory: &Inventory) -> Vec<Candidate> {
             kind: "Pod".to_string(),
             name: pod.name.clone(),
             label: format!("{}/Pod/{}", pod.namespace, pod.name),
-            named: Named::Pods { name, pods: vec![id] },
+            named: Named::Pods { name, pods: vec![id], address: None },
         })
     };
     let service = |(index, service): (usize, &crate::inventory::Service)| Candidate {
@@ -169,7 +188,7 @@ fn candidates(inventory: &Inventory) -> Vec<Candidate> {
         kind: "Service".to_string(),
         name: service.name.clone(),
         label: format!("{}/Service/{}", service.namespace, service.name),
-        named: Named::Service(index),
+        named: Named::Service { index, address: None },
     };
     let workloads = inventory.workloads.iter().map(workload);
     let pods = inventory.pod_ids().filter_map(pod);
@@ -179,8 +198,8 @@ fn candidates(inventory: &Inventory) -> Vec<Candidate> {
 fn address(ip: IpAddr, inventory: &Inventory) -> Named {
     if let Some(id) = inventory.pod_at(ip) {
         let pod = inventory.pod(id);
-        return Named::Pods { name: format!("{}/{}", pod.namespace, pod.name), pods: vec![id] };
+        return Named::Pods { name: format!("{}/{}", pod.namespace, pod.name), pods: vec![id], address: Some(ip) };
     }
     let service = inventory.services.iter().position(|service| service.cluster_ips.contains(&ip));
-    service.map_or(Named::Address(ip), Named::Service)
+    service.map_or(Named::Address(ip), |index| Named::Service { index, address: Some(ip) })
 }

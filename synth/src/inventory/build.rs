@@ -14,6 +14,7 @@ use crate::endpoint::{Node, NodeAddressKind};
 use crate::label::Selector;
 use crate::manifest::object::{self, IntOrString, Metadata};
 use crate::manifest::{Objects, Stored};
+use crate::policy::AnyPolicy;
 
 /// What the user adds to the cluster input.
 #[derive(Debug, Clone, Default)]
@@ -37,7 +38,19 @@ impl Inventory {
         inventory.policies.sort_by(|a, b| {
             (&a.namespace, &a.name, b.version, &a.origin).cmp(&(&b.namespace, &b.name, a.version, &b.origin))
         });
-        inventory.policies.dedup_by(|a, b| (&a.namespace, &a.name) == (&b.namespace, &b.name));
+        let replaced = |kept: &AnyPolicy<'_>, dropped: &AnyPolicy<'_>| {
+            format!("{}: {} stands here and at {}; this one counts", kept.origin(), kept.id(), dropped.origin())
+        };
+        let mut duplicates = Vec::new();
+        inventory.policies.dedup_by(|next, kept| {
+            let same = (&next.namespace, &next.name) == (&kept.namespace, &kept.name);
+            // Of two dumps the newer one counts, which needs no words; of two manifests nobody can tell.
+            if same && next.version == kept.version && next.clone().without_places() != kept.clone().without_places() {
+                duplicates.push(replaced(&AnyPolicy::Network(kept), &AnyPolicy::Network(next)));
+            }
+            same
+        });
+        inventory.duplicates = duplicates;
         inventory.cluster_policies = objects.cluster_policies.clone();
         inventory
             .cluster_policies

@@ -264,8 +264,11 @@ struct Builder<'a> {
 
 impl<'a> Builder<'a> {
     fn build(mut self, questions: &[(u32, AddressSet)]) -> Classes<'a> {
-        let pods: Vec<(PodId, &'a Pod)> =
-            self.inventory.pod_ids().filter(|(_, pod)| self.options.counts(pod)).collect();
+        let pods: Vec<(PodId, &'a Pod)> = self
+            .inventory
+            .pod_ids()
+            .filter(|(id, pod)| self.options.counts(pod) || self.stands_for_next(*id))
+            .collect();
         // Only where a pod's two families are told apart have they to be two classes.
         let apart = pods.iter().any(|(_, pod)| {
             let families: BTreeSet<Family> = pod.addresses.iter().map(|ip| Family::of(*ip)).collect();
@@ -372,13 +375,27 @@ impl<'a> Builder<'a> {
         end
     }
 
+    /// Whether a pod that is over stands for those that its workload will run next: it is the last of a CronJob between
+    /// runs, or of a Deployment whose pods were all evicted.
+    fn stands_for_next(&self, id: PodId) -> bool {
+        let pod = self.inventory.pod(id);
+        let runs_again = !matches!(pod.workload.kind.as_str(), "Pod" | "Job");
+        let info = self.inventory.workloads.get(&pod.workload).filter(|_| runs_again);
+        info.is_some_and(|info| {
+            let over = info.pods.iter().all(|pod| self.inventory.pod(*pod).finished);
+            over && info.pods.last() == Some(&id)
+        })
+    }
+
     fn group_key(&self, pod: &'a Pod, lane: Lane) -> GroupKey<'a> {
         let kind = match pod.host_network {
             false => Kind::Pods,
             true if self.options.is_node(pod) => Kind::Hosts,
             true => Kind::HostPods,
         };
-        let atoms: BTreeSet<u32> = lane.addresses(pod).map(|ip| self.atoms.of(ip)).collect();
+        // The addresses of a pod that is over are nobody's, whoever it stands for.
+        let addresses = lane.addresses(pod).filter(|_| self.options.counts(pod));
+        let atoms: BTreeSet<u32> = addresses.map(|ip| self.atoms.of(ip)).collect();
         let atoms = atoms.into_iter().collect();
         let node = self.node_of(pod, lane);
         // Nobody asks a node for labels and names of the pods on it.

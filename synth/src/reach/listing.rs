@@ -116,7 +116,10 @@ impl<'a> Listing<'a> {
     pub fn new(classes: &'a Classes<'a>, granularity: Granularity) -> Listing<'a> {
         let inventory: &'a Inventory = classes.inventory();
         let mut units: Vec<(Name<'a>, Vec<PodId>)> = match granularity {
-            Granularity::Pod => inventory.pod_ids().map(|(id, pod)| (Name::Pod(pod), vec![id])).collect(),
+            Granularity::Pod => {
+                let pods = inventory.pod_ids().filter(|(_, pod)| classes.options().counts(pod));
+                pods.map(|(id, pod)| (Name::Pod(pod), vec![id])).collect()
+            }
             Granularity::Workload => {
                 inventory.workloads.iter().map(|(name, info)| (Name::Workload(name), info.pods.clone())).collect()
             }
