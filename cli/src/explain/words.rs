@@ -2,6 +2,7 @@
 
 use std::io::Write;
 
+use synth::cluster::Action;
 use synth::evaluate::{Decider, Decision, Exempt, Matched, Side};
 use synth::explain::{Case, Ends, Explanation};
 use synth::policy::{Direction, Origin, Policy, Rule};
@@ -127,6 +128,9 @@ fn reason(side: &Side) -> &'static str {
         (Decider::Exempt(Exempt::OwnNode), ..) => "a pod's own node always reaches it",
         (Decider::Exempt(Exempt::Itself), ..) => "a pod always reaches itself",
         (Decider::Cluster, Decision::Denied) => "a cluster-wide policy denies it",
+        (Decider::Cluster, ..) if side.last_word().is_some_and(|rule| rule.action == Action::Pass) => {
+            "passed on, and no later policy decides"
+        }
         (Decider::Cluster, ..) => "a cluster-wide policy decides",
         (Decider::NetworkPolicies, Decision::Denied) => "isolated, and no rule allows it",
         (Decider::NetworkPolicies, Decision::Unknown) => "isolated, and only a rule for domain names may allow it",

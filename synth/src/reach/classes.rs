@@ -129,6 +129,7 @@ impl<'a> Classes<'a> {
             options,
             keys: label_keys(&terms),
             names: sets.iter().flat_map(|set| port_names(*set)).collect(),
+            cluster_wide: sets.iter().any(|set| !set.cluster.is_empty()),
             by_node: terms.iter().any(|term| matches!(term, Term::Nodes(_))),
             // Questions about addresses that pods with addresses of their own answer as well.
             of_pods: (0..)
@@ -254,6 +255,8 @@ struct Builder<'a> {
     keys: FxHashSet<&'a str>,
     /// The names of ports that are asked about.
     names: FxHashSet<&'a str>,
+    /// Whether cluster-wide policies ask, to which pods on the host network are no pods.
+    cluster_wide: bool,
     /// Whether nodes are asked about.
     by_node: bool,
     /// Questions about addresses that concern pods.
@@ -389,9 +392,9 @@ impl<'a> Builder<'a> {
 
     fn group_key(&self, pod: &'a Pod, lane: Lane) -> GroupKey<'a> {
         let kind = match pod.host_network {
-            false => Kind::Pods,
             true if self.options.is_node(pod) => Kind::Hosts,
-            true => Kind::HostPods,
+            true if self.cluster_wide => Kind::HostPods,
+            _ => Kind::Pods,
         };
         // The addresses of a pod that is over are nobody's, whoever it stands for.
         let addresses = lane.addresses(pod).filter(|_| self.options.counts(pod));
