@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use super::index::is_over;
 use super::{Context, Findings, Id, Knowledge, listed};
 use crate::cluster::{Action, ClusterPeer, ClusterPort, ClusterPorts, Tier};
 use crate::endpoint::Pod;
@@ -45,7 +46,7 @@ pub(super) fn check(context: &Context<'_>, found: &mut Findings) {
             let resolver = resolvers.iter().any(|resolver| std::ptr::eq(resolver.pod, pod));
             let own = of_group.remove(&group).unwrap_or_default();
             let isolated = !own.is_empty() || !wide.is_empty();
-            if isolated && !pod.host_network && !resolver {
+            if isolated && !pod.host_network && !resolver && !is_over(pod) {
                 alike.entry(own).or_default().push(group);
             }
         }
@@ -261,7 +262,7 @@ fn accepted(context: &Context<'_>, pod: &Pod, resolvers: &[Resolver<'_>]) -> boo
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{deployment, fixes, ids, policy, service};
+    use super::super::tests::{deployment, fixes, ids, pod, policy, service};
 
     fn cluster(port: u16) -> String {
         deployment("kube-system", "coredns", "k8s-app: kube-dns")
@@ -349,6 +350,32 @@ mod tests {
         assert!(ids(&[web(API), dns, cluster(53)]).is_empty(), "another policy allows it");
         let deny = policy("x", "default-deny", "{podSelector: {}, policyTypes: [Egress]}");
         assert_eq!(fixes(&[web(API), deny, cluster(53)]).len(), 1, "only of web, not of api, which may nothing");
+    }
+
+    #[test]
+    fn who_is_over() {
+        let owned = |kind: &str| {
+            let owner =
+                format!("ownerReferences: [{{kind: {kind}, name: migrate, uid: u, controller: true}}], labels: ");
+            pod("x", "migrate-1", "app: web").replacen("labels: ", &owner, 1)
+        };
+        let bare = pod("x", "migrate-1", "app: web");
+        let second = pod("x", "migrate-2", "app: web");
+        let over = |pod: &str| pod.replace("Running", "Succeeded");
+        for (pods, expected, shows) in [
+            (bare.clone(), true, "a bare pod that runs"),
+            (over(&bare), false, "a bare pod that is over"),
+            (over(&bare).replace("Succeeded", "Failed"), false, "one that failed"),
+            (owned("Job"), true, "a Job that runs"),
+            (over(&owned("Job")), false, "a Job that is over"),
+            (over(&owned("CronJob")), true, "a CronJob runs again"),
+            (over(&bare) + &second, true, "one of two alike is over"),
+            (bare + &over(&second), true, "so is the other"),
+        ] {
+            let api = pod("x", "api", "app: api");
+            let found = ids(&[web(API), pods + &api]);
+            assert_eq!(found.contains(&"no-dns"), expected, "{shows}: {found:?}");
+        }
     }
 
     #[test]

@@ -88,17 +88,22 @@ impl<'a> Index<'a> {
 
     fn group(&mut self) {
         type Likeness<'a> = (&'a Labels, &'a [ContainerPort], bool);
-        let mut seen: HashSet<Likeness<'a>> = HashSet::new();
+        let mut seen: HashMap<Likeness<'a>, u32> = HashMap::new();
         let mut pods = self.inventory.pods.iter().peekable();
         for (namespace, name) in self.names.iter().enumerate() {
             let first = self.groups.len() as u32;
             seen.clear();
             // Pods are sorted by namespace, as the names are.
             while let Some(pod) = pods.next_if(|pod| pod.namespace == *name) {
-                if !seen.insert((&pod.labels, &pod.ports, pod.host_network)) {
+                let group = self.groups.len() as u32;
+                let first = *seen.entry((&pod.labels, &pod.ports, pod.host_network)).or_insert(group);
+                if first != group {
+                    let known = &mut self.groups[first as usize];
+                    if is_over(known.pod) {
+                        known.pod = pod;
+                    }
                     continue;
                 }
-                let group = self.groups.len() as u32;
                 for (key, value) in &pod.labels {
                     self.by_label.entry(key).or_default().entry(value).or_default().push(group);
                     self.by_key.entry(key).or_default().push(group);
@@ -109,7 +114,8 @@ impl<'a> Index<'a> {
         }
     }
 
-    /// A pod of a group; the others differ from it in nothing that is asked here but name and address.
+    /// A pod of a group; the others differ from it in nothing that is asked here but name and address. It is over only
+    /// if they all are.
     pub(super) fn pod(&self, group: u32) -> &'a Pod {
         self.groups[group as usize].pod
     }
@@ -327,6 +333,11 @@ impl<'a> Index<'a> {
         self.matched.borrow_mut().insert(selector.clone(), Rc::clone(&matched));
         matched
     }
+}
+
+/// Whether a pod is over and nothing will run it again. What a CronJob or any other controller made comes back.
+pub(super) fn is_over(pod: &Pod) -> bool {
+    pod.finished && matches!(pod.workload.kind.as_str(), "Pod" | "Job")
 }
 
 /// Requirements that labels lead to; what must be absent cannot be looked up.

@@ -158,18 +158,30 @@ fn fix(context: &Context<'_>, mut suggestions: Vec<String>) -> String {
 fn namespace(context: &Context<'_>, policy: &Policy, selector: &Selector, line: u32, found: &mut Findings) -> bool {
     let index = &context.index;
     let matched = index.matching(selector);
-    if !matched.list.is_empty() || matched.guessed {
+    if !matched.list.is_empty() {
+        return true;
+    }
+    // Of a namespace that is asked for by its name, others' labels say nothing.
+    let named = |requirement: &Requirement| matches!(requirement, Requirement::In { key, .. } if key == NAMESPACE_NAME);
+    if matched.guessed && (index.declared() == 0 || selector.requirements().any(named)) {
         return true;
     }
     let by_name = selector.requirements().all(|requirement| requirement.key() == NAMESPACE_NAME);
     let dump = context.knowledge == Knowledge::Dump;
     let (id, fix) = match suggest::namespace(context, selector) {
         Some(Meant::Name(name, key)) if index.is_declared(&name) => {
-            (Id::MetadataName, format!("no namespace has a label {key}; write {NAMESPACE_NAME}: {name}"))
+            let fix = if matched.guessed {
+                format!("did you mean {NAMESPACE_NAME}: {name}?")
+            } else {
+                format!("no namespace has a label {key}; write {NAMESPACE_NAME}: {name}")
+            };
+            (Id::MetadataName, fix)
         }
         // Whether the namespace has the label cannot be told without its object.
-        Some(Meant::Name(..)) => return false,
+        Some(Meant::Name(..)) => return matched.guessed,
         Some(Meant::Close(fix)) if by_name || index.declared() > 0 => (Id::NoNamespace, fix),
+        // One of those known only by name may have the labels.
+        _ if matched.guessed => return true,
         _ => {
             let inhabited = || index.names().iter().filter(|name| !index.groups_of(name).is_empty()).count();
             let judged = match context.knowledge {
@@ -188,15 +200,20 @@ fn namespace(context: &Context<'_>, policy: &Policy, selector: &Selector, line: 
             (Id::NoNamespace, format!("{labels}; until then the rule allows nothing from or to it"))
         }
     };
-    let severity = if dump { id.severity() } else { Severity::Warning };
-    let message = format!("this peer matches nothing: no namespace has {selector}");
+    let severity = if dump && !matched.guessed { id.severity() } else { Severity::Warning };
+    let message = if matched.guessed {
+        format!("this peer matches no namespace whose labels are known: none has {selector}")
+    } else {
+        format!("this peer matches nothing: no namespace has {selector}")
+    };
     found.add_as(id, severity, policy, line, message, fix);
     false
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{deployment, fixes, ids, namespace, policy};
+    use super::super::Severity;
+    use super::super::tests::{deployment, findings, fixes, ids, namespace, pod, policy};
 
     #[test]
     fn subjects() {
@@ -325,6 +342,24 @@ mod tests {
             ),
         ] {
             assert_eq!(fixes(&[from(labels), declared.clone()]), expected, "{labels}");
+        }
+        let partly = declared.clone() + &deployment("pay", "cart", "app: cart");
+        for (labels, expected) in [
+            ("purpose: watch", vec![]),
+            ("name: monitoring", vec!["metadata-name: did you mean kubernetes.io/metadata.name: monitoring?"]),
+            ("name: monitorin", vec!["no-namespace: did you mean kubernetes.io/metadata.name: monitoring?"]),
+            ("purpose: wach", vec!["no-namespace: did you mean purpose: watch?"]),
+            ("use: watch", vec!["no-namespace: did you mean purpose: watch?"]),
+            ("name: pay", vec![]),
+            ("tier: gold", vec![]),
+            ("kubernetes.io/metadata.name: pay, purpose: wach", vec![]),
+        ] {
+            let served = pod("pay", "till", "app: till");
+            for cluster in [partly.clone(), partly.clone() + &served] {
+                assert_eq!(fixes(&[from(labels), cluster.clone()]), expected, "{labels}: pay has no object");
+                let found = findings(&[("a.yaml", &from(labels)), ("b.yaml", &cluster)]);
+                assert!(found.iter().all(|finding| finding.severity == Severity::Warning), "{labels}");
+            }
         }
         for labels in ["tier: gold", "name: monitoring", "kubernetes.io/metadata.name: ingress-nginx"] {
             let cluster = api.clone() + &deployment("monitoring", "prometheus", "app: prometheus");
