@@ -178,7 +178,11 @@ impl<'a> Reach<'a> {
                 rule.direction == direction && rule.subjects.contains(subject) && rule.peers.contains(peer)
             });
             for rule in asked {
-                let matched = rule.servers.ports(server).is_some_and(|ports| ports.contains(protocol, port));
+                // Only rules for all traffic cover a port that is not known.
+                let matched = rule
+                    .servers
+                    .ports(server)
+                    .is_some_and(|ports| ports.contains(protocol, port) || port == 0 && ports.is_everything());
                 course.rule(rule.action, rule.certain, matched);
             }
         };
