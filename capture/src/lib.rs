@@ -1,15 +1,16 @@
 //! From bytes on the wire to flows. Knows networks, not Kubernetes.
 //!
 //! ```text
-//! file --frames--> merge --frame--> packet --headers--> track --> flow
+//! file --frames--> merge --frame--> decode --packets--> track --> flow
 //!                                      `----payload---> names
 //! ```
 //!
 //! A [`CaptureFile`] yields [`Frame`]s, whatever the format. [`merge::read`] hands the frames of several files to one
-//! [`Tracker`] in the order of time. [`packet::parse`] reads a frame down to the innermost transport header, or says
-//! why it cannot. The tracker joins packets to [`Flow`]s: who opened what to whom, and how it went; it decides only
+//! [`Tracker`] in the order of time. A [`Decoder`] reads a frame down to the innermost transport header, or counts why
+//! it cannot. The tracker joins packets to [`Flow`]s: who opened what to whom, and how it went; it decides only
 //! what packets prove. DNS answers and TLS server names end up in [`Names`].
 
+pub mod decode;
 pub mod file;
 pub mod flow;
 pub mod frame;
@@ -20,6 +21,7 @@ pub mod protocol;
 pub mod time;
 pub mod track;
 
+pub use decode::{Decoded, Decoder};
 pub use file::{CaptureFile, Damage, FileError};
 pub use flow::{Flow, Opening, Outcome, Proof, Side, Socket};
 pub use frame::{Frame, LinkType};

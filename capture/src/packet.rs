@@ -11,12 +11,56 @@ use crate::protocol::Protocol;
 /// The addresses of a packet and what its transport header says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Packet<'a> {
-    /// Source address of the innermost IP header.
-    pub source: IpAddr,
-    /// Destination address of the innermost IP header.
-    pub destination: IpAddr,
+    /// Of the innermost IP header.
+    pub addresses: Addresses,
     /// The transport header.
     pub transport: Transport<'a>,
+}
+
+/// Source and destination of one IP header: always of one family.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Addresses {
+    /// IPv4, or IPv6 with two IPv4-mapped addresses: policies and pods name only the IPv4 address.
+    V4 {
+        /// The sender.
+        source: Ipv4Addr,
+        /// The receiver.
+        destination: Ipv4Addr,
+    },
+    /// IPv6.
+    V6 {
+        /// The sender.
+        source: Ipv6Addr,
+        /// The receiver.
+        destination: Ipv6Addr,
+    },
+}
+
+impl Addresses {
+    /// Those of a packet from `source` to `destination`; `None` where their families differ.
+    pub fn new(source: IpAddr, destination: IpAddr) -> Option<Addresses> {
+        match (source.to_canonical(), destination.to_canonical()) {
+            (IpAddr::V4(source), IpAddr::V4(destination)) => Some(Addresses::V4 { source, destination }),
+            (IpAddr::V6(source), IpAddr::V6(destination)) => Some(Addresses::V6 { source, destination }),
+            _ => None,
+        }
+    }
+
+    /// The sender.
+    pub fn source(self) -> IpAddr {
+        match self {
+            Addresses::V4 { source, .. } => source.into(),
+            Addresses::V6 { source, .. } => IpAddr::V6(source).to_canonical(),
+        }
+    }
+
+    /// The receiver.
+    pub fn destination(self) -> IpAddr {
+        match self {
+            Addresses::V4 { destination, .. } => destination.into(),
+            Addresses::V6 { destination, .. } => IpAddr::V6(destination).to_canonical(),
+        }
+    }
 }
 
 /// A transport header.
@@ -109,10 +153,8 @@ pub enum Chunk {
 pub struct Quoted {
     /// Its protocol.
     pub protocol: Protocol,
-    /// Its source address: whoever receives the error.
-    pub source: IpAddr,
-    /// Its destination address.
-    pub destination: IpAddr,
+    /// Its addresses; the source is whoever receives the error.
+    pub addresses: Addresses,
     /// Its source port.
     pub source_port: u16,
     /// Its destination port.
@@ -236,13 +278,12 @@ fn by_version(data: &[u8]) -> Result<Ip<'_>, Skipped> {
 /// An IP header with its extension headers taken off.
 struct Ip<'a> {
     protocol: u8,
-    source: IpAddr,
-    destination: IpAddr,
+    addresses: Addresses,
     body: &'a [u8],
 }
 
 fn ip(header: Ip<'_>, depth: u8) -> Result<Packet<'_>, Skipped> {
-    transport(header.protocol, header.source, header.destination, header.body, depth)
+    transport(header.protocol, header.addresses, header.body, depth)
 }
 
 fn ipv4(data: &[u8]) -> Result<Ip<'_>, Skipped> {
@@ -261,8 +302,10 @@ fn ipv4(data: &[u8]) -> Result<Ip<'_>, Skipped> {
     let body = tail(data, length, Layer::Ip)?;
     Ok(Ip {
         protocol: header[9],
-        source: IpAddr::V4(Ipv4Addr::new(header[12], header[13], header[14], header[15])),
-        destination: IpAddr::V4(Ipv4Addr::new(header[16], header[17], header[18], header[19])),
+        addresses: Addresses::V4 {
+            source: Ipv4Addr::new(header[12], header[13], header[14], header[15]),
+            destination: Ipv4Addr::new(header[16], header[17], header[18], header[19]),
+        },
         // The total length drops Ethernet padding; 0 is what segmentation offload leaves for giant frames.
         body: if total == 0 { body } else { &body[..body.len().min(total - length)] },
     })
@@ -274,8 +317,7 @@ fn ipv6(data: &[u8]) -> Result<Ip<'_>, Skipped> {
         return Err(Skipped::Malformed(Layer::Ip));
     }
     let payload = usize::from(u16::from_be_bytes([header[4], header[5]]));
-    let source = ipv6_address(&header[8..24]);
-    let destination = ipv6_address(&header[24..40]);
+    let addresses = ipv6_addresses(ipv6_address(&header[8..24]), ipv6_address(&header[24..40]));
     let mut body = tail(data, 40, Layer::Ip)?;
     if payload != 0 {
         body = &body[..body.len().min(payload)];
@@ -294,7 +336,7 @@ fn ipv6(data: &[u8]) -> Result<Ip<'_>, Skipped> {
                 8
             }
             _ => {
-                return Ok(Ip { protocol, source, destination, body });
+                return Ok(Ip { protocol, addresses, body });
             }
         };
         protocol = byte(body, 0, Layer::Ip)?;
@@ -302,15 +344,21 @@ fn ipv6(data: &[u8]) -> Result<Ip<'_>, Skipped> {
     }
 }
 
-/// An IPv4-mapped address is the IPv4 address: policies and pods name only the latter.
-fn ipv6_address(bytes: &[u8]) -> IpAddr {
+fn ipv6_address(bytes: &[u8]) -> Ipv6Addr {
     let mut octets = [0; 16];
     octets.copy_from_slice(bytes);
-    IpAddr::V6(Ipv6Addr::from(octets)).to_canonical()
+    Ipv6Addr::from(octets)
 }
 
-fn transport(protocol: u8, source: IpAddr, destination: IpAddr, data: &[u8], depth: u8) -> Result<Packet<'_>, Skipped> {
-    let packet = |transport| Ok(Packet { source, destination, transport });
+fn ipv6_addresses(source: Ipv6Addr, destination: Ipv6Addr) -> Addresses {
+    match (source.to_ipv4_mapped(), destination.to_ipv4_mapped()) {
+        (Some(source), Some(destination)) => Addresses::V4 { source, destination },
+        _ => Addresses::V6 { source, destination },
+    }
+}
+
+fn transport(protocol: u8, addresses: Addresses, data: &[u8], depth: u8) -> Result<Packet<'_>, Skipped> {
+    let packet = |transport| Ok(Packet { addresses, transport });
     match protocol {
         6 => packet(Transport::Tcp(tcp(data)?)),
         17 => {
@@ -399,8 +447,7 @@ fn icmp(data: &[u8], refusing: impl Fn(u8, u8) -> bool) -> Result<Quoted, Skippe
     let head = ip.body.get(..8).ok_or(Skipped::Truncated(Layer::Transport))?;
     Ok(Quoted {
         protocol,
-        source: ip.source,
-        destination: ip.destination,
+        addresses: ip.addresses,
         source_port: u16::from_be_bytes([head[0], head[1]]),
         destination_port: u16::from_be_bytes([head[2], head[3]]),
         sequence: u32::from_be_bytes([head[4], head[5], head[6], head[7]]),

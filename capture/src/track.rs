@@ -10,10 +10,11 @@ mod reorder;
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 
+use crate::decode::{Decoded, Decoder};
 use crate::flow::{Flow, Socket, Speech};
 use crate::frame::Frame;
 use crate::names::{self, Dns, DnsStreams, Names};
-use crate::packet::{self, Chunk, Packet, Skipped, Tcp, Transport, Udp};
+use crate::packet::{Chunk, Packet, Tcp, Transport, Udp};
 use crate::protocol::Protocol;
 use crate::time::Timestamp;
 
@@ -82,15 +83,11 @@ const MAX_DNS_BYTES: usize = 16 << 20;
 /// When addresses change hands, in ascending order. A conversation never spans such a moment.
 pub type Turnovers = HashMap<IpAddr, Vec<Timestamp>>;
 
-/// Counts of what was read. Every frame is in `packets` or in one bucket of `skipped`.
+/// Counts of what was read.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Tally {
-    /// Frames read.
-    pub frames: u64,
-    /// Frames that held a packet of TCP, UDP or SCTP, or an ICMP error that quotes one.
-    pub packets: u64,
-    /// Frames that held none, by reason.
-    pub skipped: BTreeMap<Skipped, u64>,
+    /// Where the frames ended.
+    pub decoded: Decoded,
     /// Conversations of which only resets or ICMP errors were seen; they are no flows.
     pub remnants: u64,
     /// Packets that were taken before everything that could have overtaken them had come, because too many were waiting.
@@ -115,6 +112,7 @@ pub struct Tracked {
 #[derive(Debug, Default)]
 pub struct Tracker {
     turnovers: Turnovers,
+    decoder: Decoder,
     reorder: Reorder,
     connections: Connections,
     datagrams: Datagrams,
@@ -133,19 +131,16 @@ impl Tracker {
 
     /// Takes one frame. `source` numbers the capture file, for the measurement of clock skew.
     pub fn frame(&mut self, source: u16, frame: &Frame<'_>) {
-        self.tally.frames += 1;
-        match packet::parse(frame) {
-            Ok(packet) => {
-                self.tally.packets += 1;
-                self.packet(source, frame.time, &packet);
-            }
-            Err(reason) => *self.tally.skipped.entry(reason).or_default() += 1,
+        let mut decoder = std::mem::take(&mut self.decoder);
+        if let Some(packet) = decoder.decode(frame) {
+            self.packet(source, frame.time, &packet);
         }
+        self.decoder = decoder;
     }
 
     fn packet(&mut self, source: u16, time: Timestamp, packet: &Packet<'_>) {
-        let from = |port| Socket { ip: packet.source, port };
-        let to = |port| Socket { ip: packet.destination, port };
+        let from = |port| Socket { ip: packet.addresses.source(), port };
+        let to = |port| Socket { ip: packet.addresses.destination(), port };
         let (protocol, sender, receiver, event) = match &packet.transport {
             Transport::Tcp(tcp) => {
                 self.tcp_names(time, packet, tcp);
@@ -168,8 +163,8 @@ impl Tracker {
                 (Protocol::Sctp, from(sctp.source), to(sctp.destination), event)
             }
             Transport::Unreachable(quoted) => {
-                let client = Socket { ip: quoted.source, port: quoted.source_port };
-                let server = Socket { ip: quoted.destination, port: quoted.destination_port };
+                let client = Socket { ip: quoted.addresses.source(), port: quoted.source_port };
+                let server = Socket { ip: quoted.addresses.destination(), port: quoted.destination_port };
                 let sequence = (quoted.protocol == Protocol::Tcp).then_some(quoted.sequence);
                 (quoted.protocol, client, server, Event::Unreachable { sequence })
             }
@@ -210,11 +205,11 @@ impl Tracker {
         if tcp.payload[0] == 22
             && let Some(name) = names::server_name(tcp.payload)
         {
-            self.names.insert(packet.destination, &name, packet.source);
+            self.names.insert(packet.addresses.destination(), &name, packet.addresses.source());
         }
         if names::is_dns_port(tcp.source) {
-            let from = Socket { ip: packet.source, port: tcp.source };
-            let to = Socket { ip: packet.destination, port: tcp.destination };
+            let from = Socket { ip: packet.addresses.source(), port: tcp.source };
+            let to = Socket { ip: packet.addresses.destination(), port: tcp.destination };
             self.dns_bytes += tcp.payload.len();
             self.dns_segments.push(DnsSegment { time, from, to, sequence: tcp.sequence, payload: tcp.payload.into() });
             if self.dns_bytes > MAX_DNS_BYTES {
@@ -247,7 +242,7 @@ impl Tracker {
             Dns::Query => Some(DnsRole::Query),
             Dns::Response(answers) => {
                 for (address, name) in answers {
-                    self.names.insert(address, &name, packet.destination);
+                    self.names.insert(address, &name, packet.addresses.destination());
                 }
                 Some(DnsRole::Response)
             }
@@ -261,6 +256,7 @@ impl Tracker {
         }
         self.read_dns_segments();
         let mut tally = self.tally;
+        tally.decoded = self.decoder.finish();
         tally.hurried = self.reorder.hurried();
         let (mut flows, skew, remnants) = self.connections.finish();
         tally.remnants += remnants + self.datagrams.finish(&mut flows);

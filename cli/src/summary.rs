@@ -95,14 +95,18 @@ pub(crate) fn traffic(traffic: &Traffic, doubts: &Doubts, cluster: &Cluster) -> 
         writeln!(err, "{}: {} frames, {span}{lost}", observer.name, number(observer.frames))?;
     }
     let tally = &traffic.tracked.tally;
-    if !tally.skipped.is_empty() {
-        let buckets: Vec<String> =
-            tally.skipped.iter().map(|(reason, count)| format!("{} {}", number(*count), reason.text())).collect();
+    if !tally.decoded.skipped.is_empty() {
+        let buckets: Vec<String> = tally
+            .decoded
+            .skipped
+            .iter()
+            .map(|(reason, count)| format!("{} {}", number(*count), reason.text()))
+            .collect();
         writeln!(
             err,
             "{} of {} frames hold no flow: {}",
-            number(tally.frames - tally.packets),
-            number(tally.frames),
+            number(tally.decoded.frames - tally.decoded.packets),
+            number(tally.decoded.frames),
             buckets.join(", ")
         )?;
     }
@@ -130,7 +134,7 @@ pub(crate) fn traffic(traffic: &Traffic, doubts: &Doubts, cluster: &Cluster) -> 
         }
     }
     unused(cluster, None)?;
-    if tally.frames > 0 && doubts.conversations == 0 {
+    if tally.decoded.frames > 0 && doubts.conversations == 0 {
         writeln!(err, "no flows: none of the frames belongs to a conversation")?;
     }
     if doubts.guessed > 0 {

@@ -25,8 +25,8 @@ fn ethernet2() -> etherparse::PacketBuilderStep<etherparse::Ethernet2Header> {
 
 fn expect_tcp(packet: Result<Packet<'_>, Skipped>, source: &str, destination: &str, payload: &[u8]) {
     let packet = packet.unwrap();
-    assert_eq!(packet.source, source.parse::<IpAddr>().unwrap());
-    assert_eq!(packet.destination, destination.parse::<IpAddr>().unwrap());
+    assert_eq!(packet.addresses.source(), source.parse::<IpAddr>().unwrap());
+    assert_eq!(packet.addresses.destination(), destination.parse::<IpAddr>().unwrap());
     let Transport::Tcp(tcp) = packet.transport else { panic!("{packet:?}") };
     assert_eq!((tcp.source, tcp.destination, tcp.sequence, tcp.acknowledgment), (40000, 8080, 7, 9));
     assert_eq!((tcp.flags, tcp.payload), (flag::SYN | flag::ACK, payload));
@@ -161,7 +161,7 @@ fn icmp_errors_quote_a_packet() {
         let data = over(&body);
         let Transport::Unreachable(quoted) = read(LinkType::RawIp, &data).unwrap().transport else { panic!() };
         assert_eq!((quoted.protocol, quoted.source_port, quoted.destination_port), (name, 40000, 8080));
-        assert_eq!((quoted.source, quoted.sequence), ("10.0.0.1".parse().unwrap(), 7));
+        assert_eq!((quoted.addresses.source(), quoted.sequence), ("10.0.0.1".parse().unwrap(), 7));
     }
     let fragmentation_needed = 4;
     for (kind, code) in [(3, fragmentation_needed), (8, 0), (11, 0)] {

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::flow::{Opening, Outcome, Proof};
-use crate::packet::{Chunk, Quoted, Sctp, flag};
+use crate::packet::{Addresses, Chunk, Quoted, Sctp, flag};
 use crate::time::SECOND;
 
 const SYN: u8 = flag::SYN;
@@ -56,8 +56,7 @@ fn feed(tracker: &mut Tracker, time: Timestamp, event: &Sent) {
             let (client, server) = (socket(client), socket(server));
             let quoted = Quoted {
                 protocol: *protocol,
-                source: client.ip,
-                destination: server.ip,
+                addresses: Addresses::new(client.ip, server.ip).unwrap(),
                 source_port: client.port,
                 destination_port: server.port,
                 sequence: *sequence,
@@ -65,7 +64,7 @@ fn feed(tracker: &mut Tracker, time: Timestamp, event: &Sent) {
             (server.ip, client.ip, Transport::Unreachable(quoted))
         }
     };
-    tracker.packet(0, time, &Packet { source: from, destination: to, transport });
+    tracker.packet(0, time, &Packet { addresses: Addresses::new(from, to).unwrap(), transport });
 }
 
 const C: &str = "10.0.0.1:40000";
