@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, bail};
 use capture::merge::{self, Span};
-use capture::{CaptureFile, Timestamp, Tracked, Tracker};
+use capture::{CaptureFile, Decoder, Settings, Timestamp, Tracked, Tracker};
 use synth::inventory::{Inventory, Options};
 use synth::manifest::Objects;
 use synth::policy::PolicySet;
@@ -147,7 +147,13 @@ pub(crate) fn traffic(
         bail!("--pcap: more than {} files", u16::MAX);
     }
     let mut files = pcaps.iter().map(|path| CaptureFile::open(path)).collect::<Result<Vec<_>, _>>()?;
-    let mut tracker = Tracker::new(inventory.turnovers());
+    let settings = Settings {
+        turnovers: inventory.turnovers(),
+        moments: inventory.moments(),
+        sources: pcaps.len() as u16,
+        ..Settings::default()
+    };
+    let mut tracker = Tracker::new(settings, Decoder::default());
     let since = window.since.unwrap_or(Timestamp::MIN);
     let until = window.until.unwrap_or(Timestamp::MAX);
     let show = !quiet && io::stderr().is_terminal();

@@ -113,12 +113,21 @@ pub(crate) fn traffic(traffic: &Traffic, doubts: &Doubts, cluster: &Cluster) -> 
     if tally.remnants > 0 {
         writeln!(err, "{} conversations showed only resets or ICMP errors", number(tally.remnants))?;
     }
-    if tally.hurried > 0 {
-        writeln!(
-            err,
-            "{} packets came too fast to be put in order over the whole of two seconds",
-            number(tally.hurried)
-        )?;
+    for (count, what) in [
+        (tally.evicted, "conversations were settled before their end, because there were too many"),
+        (
+            tally.unjoined,
+            "conversations whose views at several capture points were not joined, because there were too many",
+        ),
+        (tally.forgotten, "resets and ICMP errors were forgotten, because there were too many"),
+        (
+            tally.dropped,
+            "attempts and one-way conversations are not listed, because there were too many different ones",
+        ),
+    ] {
+        if count > 0 {
+            writeln!(err, "warning: {} {what}", number(count))?;
+        }
     }
     for ((first, second), skew) in &traffic.tracked.skew {
         if skew.abs() >= SKEW {
