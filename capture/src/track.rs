@@ -22,12 +22,12 @@ use crate::decode::{Decoded, Decoder};
 use crate::flow::{Flow, Socket};
 use crate::frame::Frame;
 use crate::names::{self, Dns, DnsStreams, Names};
-use crate::packet::{Addresses, Packet, Quoted, Tcp, Transport, Udp, flag};
+use crate::packet::{Addresses, Packet, Quoted, Sctp, Tcp, Transport, Udp, flag};
 use crate::protocol::Protocol;
 use crate::time::Timestamp;
 
 use connection::{Connections, Segment};
-use datagram::Datagrams;
+use datagram::{Datagram, Datagrams};
 use ends::{Address, Ends};
 use gather::{Gathered, Moments, passed};
 pub use limit::Limits;
@@ -119,8 +119,7 @@ struct Conversations {
     limits: Limits,
     sources: u16,
     latest: Timestamp,
-    /// Packets that were no plain segments.
-    unusual: u64,
+    packets: u64,
     evicted: u64,
     clocks: HashMap<(Socket, u32), Vec<(u16, Timestamp)>>,
     names: Names,
@@ -187,7 +186,7 @@ impl Tracker {
             unjoined: v4.gathered.unjoined + v6.gathered.unjoined,
             forgotten: [&v4.tcp, &v4.sctp].map(|it| it.forgotten).iter().sum::<u64>()
                 + [&v6.tcp, &v6.sctp].map(|it| it.forgotten).iter().sum::<u64>(),
-            dropped: v4.gathered.dropped + v6.gathered.dropped,
+            dropped: v4.gathered.rows.dropped + v6.gathered.rows.dropped,
         };
         let mut flows = Vec::with_capacity(v4.gathered.len() + v6.gathered.len());
         conversations.v4.gathered.finish(&mut flows);
@@ -201,45 +200,43 @@ impl Conversations {
     #[inline]
     fn packet(&mut self, source: u16, time: Timestamp, packet: &Packet<'_>) {
         self.latest = self.latest.max(time);
-        match packet.addresses {
-            Addresses::V4 { source: from, destination: to } => {
-                if !self.v4.plain(time, from, to, &packet.transport) {
-                    self.unusual(source, time, packet);
-                }
-            }
-            Addresses::V6 { source: from, destination: to } => {
-                if !self.v6.plain(time, from, to, &packet.transport) {
-                    self.unusual(source, time, packet);
-                }
-            }
-        }
-    }
-
-    /// A packet that is no plain segment of an open connection, or one that may hold names.
-    #[inline(never)]
-    fn unusual(&mut self, source: u16, time: Timestamp, packet: &Packet<'_>) {
-        let dns = self.names(time, packet);
-        if self.sources > 1
-            && let Transport::Tcp(tcp) = &packet.transport
-            && tcp.flags & (flag::SYN | flag::ACK | flag::RST) == flag::SYN
-        {
-            self.clock(source, time, Socket { ip: packet.addresses.source(), port: tcp.source }, tcp.sequence);
-        }
-        let addresses = match &packet.transport {
-            Transport::Unreachable(quoted) => quoted.addresses,
-            _ => packet.addresses,
-        };
-        match addresses {
-            Addresses::V4 { source: from, destination: to } => {
-                self.v4.take(source, time, from, to, &packet.transport, dns);
-            }
-            Addresses::V6 { source: from, destination: to } => {
-                self.v6.take(source, time, from, to, &packet.transport, dns);
-            }
-        }
-        self.unusual += 1;
-        if self.unusual.is_multiple_of(limit::EVERY) {
+        self.packets += 1;
+        if self.packets.is_multiple_of(limit::EVERY) {
             self.relieve();
+        }
+        let addresses = packet.addresses;
+        match &packet.transport {
+            Transport::Tcp(tcp) => {
+                if may_hold_names(tcp) {
+                    self.tcp_names(time, addresses, tcp);
+                }
+                if self.sources > 1 && tcp.flags & (flag::SYN | flag::ACK | flag::RST) == flag::SYN {
+                    self.clock(source, time, Socket { ip: addresses.source(), port: tcp.source }, tcp.sequence);
+                }
+                match addresses {
+                    Addresses::V4 { source, destination } => self.v4.tcp(time, source, destination, tcp),
+                    Addresses::V6 { source, destination } => self.v6.tcp(time, source, destination, tcp),
+                }
+            }
+            Transport::Udp(udp) => {
+                let datagram = Datagram::new(time, source, udp.payload, self.udp_names(addresses, udp));
+                match addresses {
+                    Addresses::V4 { source, destination } => self.v4.udp(time, source, destination, udp, datagram),
+                    Addresses::V6 { source, destination } => self.v6.udp(time, source, destination, udp, datagram),
+                }
+            }
+            Transport::Sctp(sctp) => match addresses {
+                Addresses::V4 { source, destination } => self.v4.sctp(time, source, destination, sctp),
+                Addresses::V6 { source, destination } => self.v6.sctp(time, source, destination, sctp),
+            },
+            Transport::Unreachable(quoted) => match quoted.addresses {
+                Addresses::V4 { source: from, destination } => {
+                    self.v4.unreachable(source, time, from, destination, quoted);
+                }
+                Addresses::V6 { source: from, destination } => {
+                    self.v6.unreachable(source, time, from, destination, quoted);
+                }
+            },
         }
     }
 
@@ -256,22 +253,7 @@ impl Conversations {
         }
     }
 
-    /// Takes the names that a packet holds; tells whether it is a DNS message.
-    fn names(&mut self, time: Timestamp, packet: &Packet<'_>) -> Option<DnsRole> {
-        match &packet.transport {
-            Transport::Tcp(tcp) => {
-                self.tcp_names(time, packet.addresses, tcp);
-                None
-            }
-            Transport::Udp(udp) => self.udp_names(packet.addresses, udp),
-            Transport::Sctp(_) | Transport::Unreachable(_) => None,
-        }
-    }
-
     fn tcp_names(&mut self, time: Timestamp, addresses: Addresses, tcp: &Tcp<'_>) {
-        if !may_hold_names(tcp) {
-            return;
-        }
         if tcp.payload[0] == HANDSHAKE
             && let Some(name) = names::server_name(tcp.payload)
         {
@@ -329,10 +311,6 @@ fn may_hold_names(tcp: &Tcp<'_>) -> bool {
     tcp.payload.first().is_some_and(|first| *first == HANDSHAKE || names::is_dns_port(tcp.source))
 }
 
-fn segment<'a>(tcp: &Tcp<'a>) -> Segment<'a> {
-    Segment { flags: tcp.flags, sequence: tcp.sequence, acknowledgment: tcp.acknowledgment, payload: tcp.payload }
-}
-
 impl<A: Address> Family<A> {
     #[inline]
     fn ends(&self, from: (A, u16), to: (A, u16), time: Timestamp) -> (Ends<A>, usize) {
@@ -343,36 +321,23 @@ impl<A: Address> Family<A> {
         Ends::new(from, to, epoch)
     }
 
-    /// See [`Connections::plain`].
     #[inline]
-    fn plain(&mut self, time: Timestamp, from: A, to: A, transport: &Transport<'_>) -> bool {
-        let Transport::Tcp(tcp) = transport else { return false };
-        if may_hold_names(tcp) {
-            return false;
-        }
+    fn tcp(&mut self, time: Timestamp, from: A, to: A, tcp: &Tcp<'_>) {
         let (ends, side) = self.ends((from, tcp.source), (to, tcp.destination), time);
-        self.tcp.plain(time, &ends, side, &segment(tcp))
+        self.tcp.take(time, ends, side, Segment::new(tcp));
     }
 
-    /// Takes any packet; of an ICMP error the addresses are those that it quotes.
-    fn take(&mut self, source: u16, time: Timestamp, from: A, to: A, transport: &Transport<'_>, dns: Option<DnsRole>) {
-        match transport {
-            Transport::Tcp(tcp) => {
-                let (ends, side) = self.ends((from, tcp.source), (to, tcp.destination), time);
-                self.tcp.tcp(time, ends, side, &segment(tcp));
-            }
-            Transport::Udp(udp) => {
-                let (ends, side) = self.ends((from, udp.source), (to, udp.destination), time);
-                self.udp.take(time, ends, side, source, udp.payload, dns);
-            }
-            Transport::Sctp(sctp) => {
-                let (ends, side) = self.ends((from, sctp.source), (to, sctp.destination), time);
-                self.sctp.sctp(time, ends, side, sctp.tag, sctp.chunk);
-            }
-            Transport::Unreachable(quoted) => self.unreachable(source, time, from, to, quoted),
-        }
+    fn udp(&mut self, time: Timestamp, from: A, to: A, udp: &Udp<'_>, datagram: Datagram) {
+        let (ends, side) = self.ends((from, udp.source), (to, udp.destination), time);
+        self.udp.take(ends, side, datagram);
     }
 
+    fn sctp(&mut self, time: Timestamp, from: A, to: A, sctp: &Sctp) {
+        let (ends, side) = self.ends((from, sctp.source), (to, sctp.destination), time);
+        self.sctp.sctp(time, ends, side, sctp.tag, sctp.chunk);
+    }
+
+    /// The addresses are those that the error quotes.
     fn unreachable(&mut self, source: u16, time: Timestamp, from: A, to: A, quoted: &Quoted) {
         let (ends, side) = self.ends((from, quoted.source_port), (to, quoted.destination_port), time);
         match quoted.protocol {
@@ -380,6 +345,12 @@ impl<A: Address> Family<A> {
             Protocol::Sctp => self.sctp.unreachable(time, ends, side, None),
             Protocol::Udp => self.udp.unreachable(time, ends, side, source),
         }
+    }
+
+    /// Takes what waits.
+    fn flush(&mut self) {
+        self.tcp.flush();
+        self.udp.flush();
     }
 }
 

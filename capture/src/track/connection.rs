@@ -12,7 +12,7 @@ use super::episode::Episode;
 use super::settle;
 use super::table::{NONE, Table};
 use crate::flow::Speech;
-use crate::packet::{Chunk, flag};
+use crate::packet::{Chunk, Tcp, flag};
 use crate::time::Timestamp;
 
 /// Episodes of a pair that a packet is compared with, the newest first.
@@ -47,17 +47,45 @@ pub(super) enum LooseEnd {
 
 /// A TCP segment without its ports.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Segment<'a> {
-    pub(super) flags: u8,
+pub(super) struct Segment {
     pub(super) sequence: u32,
     pub(super) acknowledgment: u32,
-    pub(super) payload: &'a [u8],
+    pub(super) flags: u8,
+    pub(super) has_payload: bool,
+    pub(super) speech: Speech,
 }
+
+impl Segment {
+    #[inline]
+    pub(super) fn new(tcp: &Tcp<'_>) -> Segment {
+        Segment {
+            sequence: tcp.sequence,
+            acknowledgment: tcp.acknowledgment,
+            flags: tcp.flags,
+            has_payload: !tcp.payload.is_empty(),
+            speech: Speech::of(tcp.payload),
+        }
+    }
+}
+
+/// A segment that waits for its turn.
+#[derive(Debug, Clone, Copy)]
+struct Waiting<A> {
+    time: Timestamp,
+    ends: Ends<A>,
+    hash: u32,
+    side: u8,
+    segment: Segment,
+}
+
+/// Segments that wait at most: enough that their searches overlap, and few enough that what they find stays near.
+pub(super) const BATCH: usize = 64;
 
 /// All connections of one family and protocol.
 #[derive(Debug)]
 pub(super) struct Connections<A: Address> {
     table: Table<Ends<A>, Episode>,
+    waiting: Vec<Waiting<A>>,
     // Keyed hashing: whoever sends packets chooses these keys.
     loose: HashMap<Ends<A>, Vec<Loose>>,
     loose_ends: usize,
@@ -67,7 +95,13 @@ pub(super) struct Connections<A: Address> {
 
 impl<A: Address> Default for Connections<A> {
     fn default() -> Connections<A> {
-        Connections { table: Table::default(), loose: HashMap::new(), loose_ends: 0, forgotten: 0 }
+        Connections {
+            table: Table::default(),
+            waiting: Vec::with_capacity(BATCH),
+            loose: HashMap::new(),
+            loose_ends: 0,
+            forgotten: 0,
+        }
     }
 }
 
@@ -77,23 +111,48 @@ impl<A: Address> Connections<A> {
         self.table.len()
     }
 
-    /// A segment that opens, answers and resets nothing, of sockets that show one connection with an answer: almost all
-    /// packets of a capture. False, and nothing done, where it is not so.
+    /// Takes a TCP segment, now or soon: nothing here depends on their order.
     #[inline]
-    pub(super) fn plain(&mut self, time: Timestamp, ends: &Ends<A>, side: usize, segment: &Segment<'_>) -> bool {
+    pub(super) fn take(&mut self, time: Timestamp, ends: Ends<A>, side: usize, segment: Segment) {
+        let hash = self.table.hash(&ends);
+        self.waiting.push(Waiting { time, ends, hash, side: side as u8, segment });
+        if self.waiting.len() >= BATCH {
+            self.flush();
+        }
+    }
+
+    /// Takes what waits.
+    #[inline(never)]
+    pub(super) fn flush(&mut self) {
+        let mut waiting = std::mem::take(&mut self.waiting);
+        self.table.warm(waiting.iter().map(|waiting| waiting.hash));
+        for Waiting { time, ends, hash, side, segment } in waiting.drain(..) {
+            let side = usize::from(side) & 1;
+            if !self.plain(time, &ends, hash, side, &segment) {
+                self.tcp(time, ends, side, &segment);
+            }
+        }
+        self.waiting = waiting;
+    }
+
+    /// A segment that opens, answers and resets nothing, of sockets that show one connection with an answer: almost all
+    /// packets of a capture. False, and nothing done, where it is not so. Does what [`Connections::tcp`] would.
+    #[inline]
+    fn plain(&mut self, time: Timestamp, ends: &Ends<A>, hash: u32, side: usize, segment: &Segment) -> bool {
         if segment.flags & (flag::SYN | flag::RST | flag::ACK) != flag::ACK {
             return false;
         }
-        let Some((_, episode)) = self.table.find(ends) else { return false };
+        let Some((_, episode)) = self.table.find(ends, hash) else { return false };
         if episode.next != NONE || !episode.is_answered() || time < episode.first {
             return false;
         }
-        episode.speak(time, side, !segment.payload.is_empty(), segment.flags & flag::FIN != 0);
+        episode.speak(time, side, segment.has_payload, segment.flags & flag::FIN != 0);
         true
     }
 
-    /// Any TCP segment; true if it opens a connection.
-    pub(super) fn tcp(&mut self, time: Timestamp, ends: Ends<A>, side: usize, segment: &Segment<'_>) {
+    /// Any TCP segment.
+    #[inline(never)]
+    fn tcp(&mut self, time: Timestamp, ends: Ends<A>, side: usize, segment: &Segment) {
         let (sequence, acknowledgment) = (segment.sequence, segment.acknowledgment);
         let control = segment.flags & (flag::SYN | flag::ACK | flag::RST);
         if control & flag::RST != 0 {
@@ -138,7 +197,8 @@ impl<A: Address> Connections<A> {
     /// A new episode of the sockets.
     fn push(&mut self, time: Timestamp, ends: Ends<A>, client: Option<(usize, u32)>) -> u32 {
         let mut episode = Episode::new(client, time, NONE);
-        if let Some((number, newest)) = self.table.find(&ends) {
+        if let Some(number) = self.table.newest(&ends) {
+            let newest = self.table.at(number);
             newest.set_older();
             if newest.has_loose() {
                 episode.set_loose();
@@ -202,19 +262,15 @@ impl<A: Address> Connections<A> {
     /// The connection that is open at `time`: what comes then ends it and refuses nothing, whatever else was or will be
     /// seen.
     fn open_at(&mut self, ends: &Ends<A>, time: Timestamp) -> Option<&mut Episode> {
-        let (_, newest) = self.table.find(ends)?;
+        let number = self.table.newest(ends)?;
+        let newest = self.table.at(number);
         newest.answered().is_some_and(|answered| answered <= time).then_some(newest)
     }
 
     /// Keeps something for later.
     fn loosen(&mut self, ends: Ends<A>, loose: Loose) {
-        match self.table.find(&ends) {
-            Some((_, newest)) => newest.set_loose(),
-            None => {
-                let at = self.push(loose.time, ends, None);
-                self.table.at(at).set_loose();
-            }
-        }
+        let newest = self.table.newest(&ends).unwrap_or_else(|| self.push(loose.time, ends, None));
+        self.table.at(newest).set_loose();
         let room = self.loose_ends < MAX_LOOSE_ENDS;
         let known = self.loose.entry(ends).or_default();
         if known.contains(&loose) {
@@ -252,7 +308,7 @@ impl<A: Address> Connections<A> {
         younger
     }
 
-    fn segment(&mut self, time: Timestamp, ends: Ends<A>, side: usize, segment: &Segment<'_>) {
+    fn segment(&mut self, time: Timestamp, ends: Ends<A>, side: usize, segment: &Segment) {
         let fits = |episode: &Episode| match episode.client() {
             None => episode.is_near(time),
             _ if time < episode.first => false,
@@ -270,8 +326,8 @@ impl<A: Address> Connections<A> {
         episode.touch(time);
         // RFC 9293 §3.4: every segment of an open connection acknowledges.
         if segment.flags & flag::ACK != 0 {
-            episode.speak(time, side, !segment.payload.is_empty(), segment.flags & flag::FIN != 0);
-            episode.hear(side, Speech::of(segment.payload));
+            episode.speak(time, side, segment.has_payload, segment.flags & flag::FIN != 0);
+            episode.hear(side, segment.speech);
         }
     }
 

@@ -7,7 +7,8 @@ use std::hash::{Hash, Hasher};
 use rustc_hash::FxHasher;
 
 use super::DnsRole;
-use super::ends::{Address, Ends, HIGH, LOW};
+use super::connection::BATCH;
+use super::ends::{Address, Ends, HIGH, LOW, other};
 use super::table::{NONE, Table};
 use crate::flow::Outcome;
 use crate::time::{SECOND, Timestamp};
@@ -42,17 +43,42 @@ const ASKED: [u16; 2] = [4, 8];
 const ANSWERED: [u16; 2] = [16, 32];
 const ELSEWHERE: u16 = 64;
 
+/// A datagram without its sockets.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Datagram {
+    time: Timestamp,
+    source: u16,
+    mark: u32,
+    dns: Option<DnsRole>,
+}
+
+impl Datagram {
+    pub(super) fn new(time: Timestamp, source: u16, payload: &[u8], dns: Option<DnsRole>) -> Datagram {
+        Datagram { time, source, mark: mark(time, payload), dns }
+    }
+}
+
+/// A datagram that waits for its turn.
+#[derive(Debug, Clone, Copy)]
+struct Waiting<A> {
+    ends: Ends<A>,
+    hash: u32,
+    side: u8,
+    datagram: Datagram,
+}
+
 /// All UDP conversations of one family.
 #[derive(Debug)]
 pub(super) struct Datagrams<A: Address> {
     table: Table<Ends<A>, Conversation>,
+    waiting: Vec<Waiting<A>>,
     /// Marks in further files.
     elsewhere: HashMap<(Ends<A>, u16), [u32; TOLD_APART]>,
 }
 
 impl<A: Address> Default for Datagrams<A> {
     fn default() -> Datagrams<A> {
-        Datagrams { table: Table::default(), elsewhere: HashMap::new() }
+        Datagrams { table: Table::default(), waiting: Vec::with_capacity(BATCH), elsewhere: HashMap::new() }
     }
 }
 
@@ -71,16 +97,29 @@ impl<A: Address> Datagrams<A> {
         self.table.at(number)
     }
 
-    /// A datagram of `side`, seen in the file `source`.
-    pub(super) fn take(
-        &mut self,
-        time: Timestamp,
-        ends: Ends<A>,
-        side: usize,
-        source: u16,
-        payload: &[u8],
-        dns: Option<DnsRole>,
-    ) {
+    /// Takes a datagram of `side`, seen in the file `source`, now or soon: nothing here depends on their order.
+    #[inline]
+    pub(super) fn take(&mut self, ends: Ends<A>, side: usize, datagram: Datagram) {
+        let hash = self.table.hash(&ends);
+        self.waiting.push(Waiting { ends, hash, side: side as u8, datagram });
+        if self.waiting.len() >= BATCH {
+            self.flush();
+        }
+    }
+
+    /// Takes what waits.
+    #[inline(never)]
+    pub(super) fn flush(&mut self) {
+        let mut waiting = std::mem::take(&mut self.waiting);
+        self.table.warm(waiting.iter().map(|waiting| waiting.hash));
+        for Waiting { ends, side, datagram, .. } in waiting.drain(..) {
+            self.datagram(ends, usize::from(side) & 1, &datagram);
+        }
+        self.waiting = waiting;
+    }
+
+    fn datagram(&mut self, ends: Ends<A>, side: usize, datagram: &Datagram) {
+        let Datagram { time, source, mark, dns } = *datagram;
         let conversation = self.conversation(ends, source);
         conversation.first[side] = conversation.first[side].min(time);
         conversation.last = conversation.last.max(time);
@@ -90,18 +129,18 @@ impl<A: Address> Datagrams<A> {
             None => {}
         }
         // Only one-way conversations are asked how many datagrams there were.
-        if conversation.first[side ^ 1] != Timestamp::MAX {
+        if conversation.first[other(side)] != Timestamp::MAX {
             return;
         }
         if conversation.source == source {
             if conversation.marks[TOLD_APART - 1] == 0 {
-                note(&mut conversation.marks, mark(time, payload));
+                note(&mut conversation.marks, mark);
             }
         } else {
             conversation.flags |= ELSEWHERE;
             let room = self.elsewhere.len() < MAX_FURTHER;
             if room || self.elsewhere.contains_key(&(ends, source)) {
-                note(self.elsewhere.entry((ends, source)).or_default(), mark(time, payload));
+                note(self.elsewhere.entry((ends, source)).or_default(), mark);
             }
         }
     }

@@ -47,10 +47,6 @@ pub(super) struct Gathered<A: Address> {
     pub(super) remnants: u64,
     /// Conversations that went into a row although views of them could have been joined.
     pub(super) unjoined: u64,
-    /// Rows that are held at most.
-    pub(super) limit: usize,
-    /// Conversations for which there was no room.
-    pub(super) dropped: u64,
 }
 
 impl<A: Address> Default for Gathered<A> {
@@ -62,8 +58,6 @@ impl<A: Address> Default for Gathered<A> {
             folded: BTreeMap::new(),
             remnants: 0,
             unjoined: 0,
-            limit: usize::MAX,
-            dropped: 0,
         }
     }
 }
@@ -163,6 +157,7 @@ impl<A: Address> Gathered<A> {
             self.join(protocol, views, &unseen);
         }
         connections.retain(&keep);
+        self.rows.flush();
     }
 
     /// Views with one number: answered ones with the same client and the same number of the server are of one
@@ -230,13 +225,7 @@ impl<A: Address> Gathered<A> {
                 let passed = ends.into_iter().flatten().map(|end| passed(&self.moments, end, single.first));
                 alike.phase = passed.sum();
             }
-            let works = matches!(alike.outcome, Outcome::Established | Outcome::Answered);
-            let limit = if works { self.limit } else { self.limit / 4 };
-            if self.rows.len() < limit || self.rows.holds(&alike) {
-                self.rows.add(alike, single);
-            } else {
-                self.dropped += 1;
-            }
+            self.rows.add(alike, single);
             return;
         }
         let mut latency = Latencies::default();
@@ -353,6 +342,7 @@ impl<A: Address> Gathered<A> {
             self.put(alike, single, !sockets.contains(number(ends.end(side))));
         }
         datagrams.retain(&keep);
+        self.rows.flush();
     }
 
     /// Flows held.

@@ -10,7 +10,7 @@ use crate::flow::Outcome;
 use crate::protocol::Protocol;
 use crate::time::{SECOND, Timestamp};
 
-/// So many unusual packets lie between two looks at what is held.
+/// So many packets lie between two looks at what is held.
 pub(super) const EVERY: u64 = 1 << 12;
 
 /// After this time, in nanoseconds, nobody repeats an opening any more.
@@ -102,7 +102,8 @@ impl<A: Address> Family<A> {
     }
 
     fn gather(&mut self, sources: u16, flows: usize, ripe: impl Fn(Timestamp, bool) -> bool) {
-        self.gathered.limit = flows;
+        self.flush();
+        self.gathered.rows.limit = flows;
         for (connections, protocol) in [(&mut self.tcp, Protocol::Tcp), (&mut self.sctp, Protocol::Sctp)] {
             self.gathered.connections(connections, protocol, |episode| ripe(episode.last, episode.is_over()));
         }

@@ -5,6 +5,7 @@
 
 use std::net::IpAddr;
 
+use super::connection::BATCH;
 use super::ends::{Address, Key, Seed, socket};
 use super::table::Table;
 use crate::flow::{Flow, Latencies, Opening, Outcome, Proof, Socket};
@@ -36,6 +37,10 @@ impl<A: Address> Key for Alike<A> {
         let ends = seed.fold(self.client.mixed(self.dialled.0, seed), ports);
         seed.fold(ends, server.mixed(A::NONE, seed) ^ u64::from(self.phase))
     }
+
+    fn touch(&self) -> u64 {
+        u64::from(self.phase)
+    }
 }
 
 /// One conversation on its way into a row.
@@ -65,11 +70,16 @@ struct Row {
 #[derive(Debug)]
 pub(super) struct Rows<A: Address> {
     table: Table<Alike<A>, Row>,
+    waiting: Vec<(u32, Alike<A>, Single)>,
+    /// Rows that are held at most; of attempts and one-way conversations a quarter.
+    pub(super) limit: usize,
+    /// Conversations for which there was no room.
+    pub(super) dropped: u64,
 }
 
 impl<A: Address> Default for Rows<A> {
     fn default() -> Rows<A> {
-        Rows { table: Table::default() }
+        Rows { table: Table::default(), waiting: Vec::with_capacity(BATCH), limit: usize::MAX, dropped: 0 }
     }
 }
 
@@ -79,30 +89,37 @@ impl<A: Address> Rows<A> {
         self.table.len()
     }
 
-    /// Whether a row for `alike` is there.
-    pub(super) fn holds(&self, alike: &Alike<A>) -> bool {
-        self.table.newest(alike).is_some()
-    }
-
     /// Counts a conversation.
     pub(super) fn add(&mut self, alike: Alike<A>, single: Single) {
-        let number = self.table.newest(&alike).unwrap_or_else(|| {
-            self.table.push(
-                alike,
-                Row {
-                    sample: single,
-                    connections: 0,
-                    last: single.last,
-                    newest: single.first,
-                    latency: Latencies::default(),
-                    datagrams: 0,
-                },
-            )
-        });
+        self.waiting.push((self.table.hash(&alike), alike, single));
+        if self.waiting.len() >= BATCH {
+            self.flush();
+        }
+    }
+
+    /// Counts the conversations that wait.
+    pub(super) fn flush(&mut self) {
+        let mut waiting = std::mem::take(&mut self.waiting);
+        self.table.warm(waiting.iter().map(|(hash, ..)| *hash));
+        for (hash, alike, single) in waiting.drain(..) {
+            self.count(hash, alike, &single);
+        }
+        self.waiting = waiting;
+    }
+
+    fn count(&mut self, hash: u32, alike: Alike<A>, single: &Single) {
+        let known = self.table.find(&alike, hash).map(|(number, _)| number);
+        let works = matches!(alike.outcome, Outcome::Established | Outcome::Answered);
+        let limit = if works { self.limit } else { self.limit / 4 };
+        if known.is_none() && self.table.len() >= limit {
+            self.dropped += 1;
+            return;
+        }
+        let number = known.unwrap_or_else(|| self.table.push(alike, Row::new(single)));
         let row = self.table.at(number);
         let age = |single: &Single| (single.first, single.client_port, single.identity);
-        if age(&single) < age(&row.sample) {
-            row.sample = single;
+        if age(single) < age(&row.sample) {
+            row.sample = *single;
         }
         row.connections += 1;
         row.last = row.last.max(single.last);
@@ -120,6 +137,18 @@ impl<A: Address> Rows<A> {
 }
 
 impl Row {
+    /// Of no conversation yet.
+    fn new(sample: &Single) -> Row {
+        Row {
+            sample: *sample,
+            connections: 0,
+            last: sample.last,
+            newest: sample.first,
+            latency: Latencies::default(),
+            datagrams: 0,
+        }
+    }
+
     fn flow<A: Address>(&self, alike: &Alike<A>) -> Flow {
         let client: IpAddr = alike.client.into();
         let (dialled, served, proof) = (socket(alike.dialled), alike.served.map(socket), alike.proof);

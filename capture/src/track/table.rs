@@ -1,7 +1,8 @@
 //! A hash table whose entries stand in the order in which they came, next to each other.
 //!
 //! A capture's packets ask for the conversations that were opened last, and those share cache lines and pages here. The
-//! index holds 32 bits of each hash, so that a search touches one line of the index and one entry.
+//! index holds 32 bits of each hash, the half of it from which the place of an entry follows, so that a search touches
+//! one line of the index and one entry.
 
 use super::ends::{Key, Seed};
 
@@ -37,18 +38,40 @@ impl<K: Key, V> Table<K, V> {
         self.entries.len()
     }
 
-    /// The newest entry of `key`.
+    /// The hash by which entries are found.
     #[inline]
-    pub(super) fn find(&mut self, key: &K) -> Option<(u32, &mut V)> {
-        let number = self.newest(key)?;
+    pub(super) fn hash(&self, key: &K) -> u32 {
+        (key.hashed(&self.seed) >> 32) as u32
+    }
+
+    /// The newest entry of `key`, whose hash is at hand.
+    #[inline]
+    pub(super) fn find(&mut self, key: &K, hash: u32) -> Option<(u32, &mut V)> {
+        let at = self.slot(key, hash);
+        let number = (self.slots[at] as u32).checked_sub(1)?;
         Some((number, &mut self.entries[number as usize].value))
     }
 
     /// The number of the newest entry of `key`.
     #[inline]
     pub(super) fn newest(&self, key: &K) -> Option<u32> {
-        let at = self.slot(key, hash32(key, &self.seed));
+        let at = self.slot(key, self.hash(key));
         (self.slots[at] as u32).checked_sub(1)
+    }
+
+    /// Reads what searches for `hashes` are going to read, so that the memory brings it all at once instead of one after
+    /// the other.
+    #[inline]
+    pub(super) fn warm(&self, hashes: impl Iterator<Item = u32> + Clone) {
+        let mask = self.slots.len() - 1;
+        let mut sum = hashes.clone().fold(0, |sum, hash| sum ^ self.slots[hash as usize & mask]);
+        for hash in hashes {
+            let number = (self.slots[hash as usize & mask] as u32).wrapping_sub(1);
+            if let Some(entry) = self.entries.get(number as usize) {
+                sum ^= entry.key.touch();
+            }
+        }
+        std::hint::black_box(sum);
     }
 
     /// Where `key` is, or would be.
@@ -66,12 +89,11 @@ impl<K: Key, V> Table<K, V> {
     }
 
     /// Adds an entry that becomes the newest of `key`; returns its number.
-    #[inline(never)]
     pub(super) fn push(&mut self, key: K, value: V) -> u32 {
         if self.used * 4 >= self.slots.len() * 3 {
             self.grow();
         }
-        let hash = hash32(&key, &self.seed);
+        let hash = self.hash(&key);
         let at = self.slot(&key, hash);
         self.used += usize::from(self.slots[at] == 0);
         let number = self.entries.len() as u32;
@@ -137,19 +159,13 @@ impl<K: Key, V> Table<K, V> {
             }
             if is_newest {
                 let key = entry.key;
-                let hash = hash32(&key, &self.seed);
+                let hash = self.hash(&key);
                 let at = self.slot(&key, hash);
                 self.slots[at] = u64::from(hash) << 32 | (number as u64 + 1);
                 self.used += 1;
             }
         }
     }
-}
-
-/// The half of a hash that the index keeps, from which the place of an entry follows.
-#[inline]
-fn hash32<K: Key>(key: &K, seed: &Seed) -> u32 {
-    (key.hashed(seed) >> 32) as u32
 }
 
 #[cfg(test)]
@@ -168,6 +184,10 @@ mod tests {
             // Few different hashes, so that entries collide.
             seed.fold(self.0 % 7, 1)
         }
+
+        fn touch(&self) -> u64 {
+            self.0
+        }
     }
 
     proptest! {
@@ -177,12 +197,12 @@ mod tests {
             let mut map: HashMap<Number, usize> = HashMap::new();
             for (at, key) in keys.iter().enumerate() {
                 let key = Number(*key);
-                prop_assert_eq!(table.find(&key).map(|(_, value)| *value), map.get(&key).copied());
+                prop_assert_eq!(table.newest(&key).map(|number| *table.at(number)), map.get(&key).copied());
                 table.push(key, at);
                 map.insert(key, at);
             }
             for key in (0..300).map(Number) {
-                prop_assert_eq!(table.find(&key).map(|(_, value)| *value), map.get(&key).copied());
+                prop_assert_eq!(table.newest(&key).map(|number| *table.at(number)), map.get(&key).copied());
             }
             prop_assert_eq!(table.len(), keys.len());
         }
