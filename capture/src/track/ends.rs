@@ -21,6 +21,10 @@ pub(super) fn other(side: usize) -> usize {
 pub(super) trait Address: Copy + Ord + Debug + std::hash::Hash + Into<IpAddr> {
     /// The unspecified address, where a field has to hold something.
     const NONE: Self;
+    /// What sockets are compared by: addresses first, then ports.
+    type Rank: Ord;
+    /// See [`Address::Rank`].
+    fn rank(self, port: u16) -> Self::Rank;
     /// Both addresses in one number that depends on all of their bits.
     fn mixed(self, other: Self, seed: &Seed) -> u64;
     /// `ip`, if it is of this family.
@@ -29,6 +33,12 @@ pub(super) trait Address: Copy + Ord + Debug + std::hash::Hash + Into<IpAddr> {
 
 impl Address for Ipv4Addr {
     const NONE: Ipv4Addr = Ipv4Addr::UNSPECIFIED;
+    type Rank = u64;
+
+    #[inline]
+    fn rank(self, port: u16) -> u64 {
+        u64::from(self.to_bits()) << 16 | u64::from(port)
+    }
 
     #[inline]
     fn mixed(self, other: Ipv4Addr, _: &Seed) -> u64 {
@@ -45,6 +55,12 @@ impl Address for Ipv4Addr {
 
 impl Address for Ipv6Addr {
     const NONE: Ipv6Addr = Ipv6Addr::UNSPECIFIED;
+    type Rank = (u128, u16);
+
+    #[inline]
+    fn rank(self, port: u16) -> (u128, u16) {
+        (self.to_bits(), port)
+    }
 
     #[inline]
     fn mixed(self, other: Ipv6Addr, seed: &Seed) -> u64 {
@@ -113,7 +129,8 @@ impl<A: Address> Ends<A> {
             high_port: high.1,
             epoch,
         };
-        if source <= destination { (ends(source, destination), LOW) } else { (ends(destination, source), HIGH) }
+        let ascending = source.0.rank(source.1) <= destination.0.rank(destination.1);
+        if ascending { (ends(source, destination), LOW) } else { (ends(destination, source), HIGH) }
     }
 
     /// Address and port of one end.
