@@ -6,10 +6,23 @@ use etherparse::PacketBuilder;
 use proptest::prelude::*;
 
 use super::*;
+use crate::frame::LinkType;
 use crate::time::Timestamp;
 
+fn frame(link: LinkType, data: &[u8]) -> Frame<'_> {
+    Frame { time: Timestamp(0), link, interface: 0, data, original_length: data.len() as u32 }
+}
+
+/// By the complete path, and by the plain one where it answers.
 fn read(link: LinkType, data: &[u8]) -> Result<Packet<'_>, Skipped> {
-    parse(&Frame { time: Timestamp(0), link, interface: 0, data, original_length: data.len() as u32 })
+    let read = parse(&frame(link, data), Ports::DEFAULT).map_err(|stop| match stop {
+        Stop::Skipped(reason) => reason,
+        Stop::Fragment(_) => Skipped::UnfinishedFragment,
+    });
+    if let Some(packet) = plain(link, data, Ports::DEFAULT) {
+        assert_eq!(Ok(packet), read, "{link} {data:02x?}");
+    }
+    read
 }
 
 fn tcp_over(builder: etherparse::PacketBuilderStep<etherparse::IpHeaders>, payload: &[u8]) -> Vec<u8> {
@@ -95,18 +108,20 @@ fn every_link_type() {
 fn extension_headers_and_fragments() {
     let hop_by_hop = [6, 0, 1, 4, 0, 0, 0, 0];
     let chain = [60, 0, 1, 4, 0, 0, 0, 0, 6, 1, 1, 12, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+    let atomic_fragment = [6, 0, 0, 0, 0, 0, 0, 9];
     let first_fragment = [6, 0, 0, 1, 0, 0, 0, 9];
     let later_fragment = [6, 0, 5, 0x48, 0, 0, 0, 9];
     let authentication = [6, 1, 0, 0, 0, 0, 0, 1, 0, 0, 0, 1];
     for (first, ext) in
-        [(0, &hop_by_hop[..]), (0, &chain), (43, &hop_by_hop), (44, &first_fragment), (51, &authentication)]
+        [(0, &hop_by_hop[..]), (0, &chain), (43, &hop_by_hop), (44, &atomic_fragment), (51, &authentication)]
     {
         expect_tcp(read(LinkType::RawIp, &v6_with(first, ext)), "fd00::1", "fd00::2", b"hello");
     }
-    assert_eq!(read(LinkType::RawIp, &v6_with(44, &later_fragment)), Err(Skipped::Fragment));
+    assert_eq!(read(LinkType::RawIp, &v6_with(44, &first_fragment)), Err(Skipped::UnfinishedFragment));
+    assert_eq!(read(LinkType::RawIp, &v6_with(44, &later_fragment)), Err(Skipped::UnfinishedFragment));
     let mut later = v4();
     later[7] = 100;
-    assert_eq!(read(LinkType::RawIp, &later), Err(Skipped::Fragment));
+    assert_eq!(read(LinkType::RawIp, &later), Err(Skipped::UnfinishedFragment));
     let mut giant = v4();
     giant[2..4].copy_from_slice(&[0, 0]);
     expect_tcp(read(LinkType::RawIp, &giant), "10.0.0.1", "10.0.0.2", b"hello");
