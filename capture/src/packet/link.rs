@@ -24,7 +24,10 @@ impl Reader<'_> {
                 0x0f | 0x8f => self.cisco_hdlc(data),
                 _ => self.ppp(data),
             },
-            LinkType::PppWithDirection => self.ppp(after(1)?),
+            // A byte for the direction, before the address or in its place.
+            LinkType::PppWithDirection => match after(1)? {
+                [0x03, rest @ ..] | rest => self.ppp(rest),
+            },
             LinkType::PppEther => self.pppoe(data),
             LinkType::CiscoHdlc => self.cisco_hdlc(data),
             LinkType::Mpls => self.mpls(data),
@@ -72,8 +75,8 @@ impl Reader<'_> {
     pub(super) fn ppp(self, data: &[u8]) -> Read<'_> {
         let data = match data {
             [0xff, 0x03, rest @ ..] => rest,
-            // Some systems write the direction in place of the address.
-            [0 | 1, 0x03, rest @ ..] => rest,
+            // No protocol has this number, so it is the address, cut behind it.
+            [0xff] => return Err(Skipped::Truncated(Layer::Link).into()),
             _ => data,
         };
         let first = byte(data, 0, Layer::Link)?;

@@ -30,7 +30,7 @@ impl Reader<'_> {
     fn udp(self, addresses: Addresses, data: &[u8]) -> Read<'_> {
         let mut udp = udp(data)?;
         if self.ports.any(udp.source, udp.destination) {
-            let whole = udp.payload.len() >= udp.length as usize;
+            let whole = data.len() >= 8 + udp.length as usize;
             match self.tunnel(&udp) {
                 // What is no tunnel after all is an ordinary conversation. Where a snap length cut it, nobody knows.
                 None | Some(Err(Stop::Skipped(Skipped::Malformed(Layer::Tunnel | Layer::Link | Layer::Ip)))) => {}

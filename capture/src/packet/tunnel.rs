@@ -42,7 +42,7 @@ impl Reader<'_> {
         if flags & 8 == 0 {
             return Err(NO_TUNNEL.into());
         }
-        if flags & 4 != 0 && next != 0 {
+        if flags & 4 != 0 && matches!(next, 1..=5) {
             return self.next_protocol(next, inside);
         }
         let exact = flags == 8 && data[1..4] == [0; 3] && data[7] == 0;
