@@ -58,8 +58,8 @@ pub struct Decoder {
 
 impl Decoder {
     /// A decoder that looks for tunnels behind other ports than the usual.
-    pub fn new(ports: &TunnelPorts) -> Decoder {
-        Decoder { ports: Some(Box::new(Ports::new(ports))), ..Decoder::default() }
+    pub fn new(ports: TunnelPorts) -> Decoder {
+        Decoder { ports: Some(Box::new(Ports::new(&ports))), ..Decoder::default() }
     }
 
     /// Reads one frame; `None` where it holds no packet that counts. A packet whose headers came in several fragments is

@@ -82,7 +82,7 @@ impl Plain<'_> {
         self.transport(header[9], addresses, body)
     }
 
-    #[inline]
+    #[inline(never)]
     fn ipv6<'a>(self, data: &'a [u8]) -> Option<Packet<'a>> {
         let header: &[u8; 40] = data.first_chunk()?;
         let length = usize::from(u16::from_be_bytes([header[4], header[5]]));
@@ -93,7 +93,7 @@ impl Plain<'_> {
         self.transport(header[6], ipv6_addresses(header), body)
     }
 
-    #[inline]
+    #[inline(always)]
     fn transport<'a>(self, protocol: u8, addresses: Addresses, data: &'a [u8]) -> Option<Packet<'a>> {
         match protocol {
             6 => {

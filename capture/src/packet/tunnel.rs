@@ -17,9 +17,9 @@ impl Reader<'_> {
         let data = udp.payload;
         let either = |port| udp.destination == port || udp.source == port;
         Some(match udp.destination {
-            port if self.ports.vxlan(port) => self.vxlan(data),
+            port if self.ports.vxlan(port) => self.vxlan(data, false),
             port if self.ports.geneve(port) => self.geneve(data),
-            ports::VXLAN_GPE => self.vxlan(data),
+            ports::VXLAN_GPE => self.vxlan(data, true),
             ports::MPLS => self.mpls_in_udp(data),
             // RFC 9300 §5.3: eight bytes, then IP.
             ports::LISP => self.packet_inside(udp, 8),
@@ -33,23 +33,21 @@ impl Reader<'_> {
     }
 
     /// RFC 7348 §5: flag I, and a network identifier. Receivers ignore the rest, which senders set (group policy,
-    /// Cisco); where they do, the inner frame has to look like one. Flag P (VXLAN-GPE) says that the last byte of the
-    /// flags tells what is inside.
-    fn vxlan(self, data: &[u8]) -> Read<'_> {
+    /// Cisco); where they do, the inner frame has to look like one. In VXLAN-GPE (draft-ietf-nvo3-vxlan-gpe §3.1) flag P
+    /// says that the last byte of the flags tells what is inside; `extended` is where the port says so too.
+    fn vxlan(self, data: &[u8], extended: bool) -> Read<'_> {
         let flags = byte(data, 0, Layer::Tunnel)?;
         let next = byte(data, 3, Layer::Tunnel)?;
         let inside = tail(data, 8, Layer::Tunnel)?;
         if flags & 8 == 0 {
             return Err(NO_TUNNEL.into());
         }
-        if flags & 4 != 0 && matches!(next, 1..=5) {
-            return self.next_protocol(next, inside);
-        }
         let exact = flags == 8 && data[1..4] == [0; 3] && data[7] == 0;
-        if !exact && !is_familiar(be16(inside, 12, Layer::Link)?) {
-            return Err(NO_TUNNEL.into());
+        let says = flags & 4 != 0 && matches!(next, 1..=5);
+        if exact || !(extended && says) && is_familiar(be16(inside, 12, Layer::Link)?) {
+            return self.deeper()?.ethernet(inside);
         }
-        self.deeper()?.ethernet(inside)
+        if says { self.next_protocol(next, inside) } else { Err(NO_TUNNEL.into()) }
     }
 
     /// RFC 8926 §3.4: version 0, length of the options in words of four bytes, and an ethertype.

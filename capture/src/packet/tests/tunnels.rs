@@ -24,6 +24,7 @@ fn in_datagrams() {
         (4789, "08abcdef 00000199", &frame, "VXLAN with reserved bits"),
         (4789, "08000000 00000100", &in_vxlan, "VXLAN in VXLAN"),
         (4789, "0c000001 00000100", &v4, "VXLAN-GPE on VXLAN's port"),
+        (4789, "0c000001 00000100", &frame, "VXLAN with reserved bits as VXLAN-GPE has them"),
         (4790, "0c000001 00000100", &v4, "VXLAN-GPE, IPv4"),
         (4790, "0c000003 00000100", &frame, "VXLAN-GPE, Ethernet"),
         (4790, "08000000 00000100", &frame, "VXLAN-GPE, flag P clear"),
