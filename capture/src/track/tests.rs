@@ -45,7 +45,13 @@ fn feed(tracker: &mut Tracker, time: Timestamp, event: &Sent) {
             (socket(from).ip, socket(to).ip, Transport::Tcp(tcp))
         }
         Sent::Udp(from, to, payload) => {
-            let udp = Udp { source: socket(from).port, destination: socket(to).port, payload };
+            let udp = Udp {
+                source: socket(from).port,
+                destination: socket(to).port,
+                payload,
+                length: payload.len() as u32,
+                opaque: None,
+            };
             (socket(from).ip, socket(to).ip, Transport::Udp(udp))
         }
         Sent::Sctp(from, to, tag, chunk) => {
