@@ -1,13 +1,16 @@
-//! Capture files: pcap and pcapng, plain or gzip, from a path or a pipe. One front end lends frame after frame out of
-//! one buffer.
+//! Capture files: pcap and pcapng, plain or compressed, from a path or a pipe. One front end lends frame after frame out
+//! of one buffer.
 //!
-//! `bytes → input (decompressed, a window at a time) → pcap | pcapng (records) → CaptureFile (frames)`
+//! `bytes → [compression →] input (a window at a time) → pcap | pcapng (records) → CaptureFile (frames)`
 //!
-//! libpcap is not used here: it refuses pcapng files whose interfaces differ in link type or snap length, and gzip.
+//! libpcap is not used here: it refuses pcapng files whose interfaces differ in link type or snap length, and
+//! compressed files.
 
 mod clock;
+mod compression;
 mod fault;
 mod input;
+mod interface;
 mod options;
 mod order;
 mod pcap;
@@ -19,42 +22,29 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
+use self::compression::Compression;
 pub use self::fault::{Damage, Fault, FileError};
 use self::input::Input;
+pub use self::interface::Interface;
 use self::pcap::Pcap;
 use self::pcapng::Pcapng;
 use crate::{Frame, LinkType, Timestamp};
 
 /// The longest record believed, in bytes. libpcap's largest snap length is 256 KiB, or 128 MiB for D-Bus and USB, which
 /// carry no networks; a length beyond is garbage.
-const LARGEST_RECORD: u32 = 64 * 1024 * 1024;
+const LARGEST_RECORD: u32 = 16 * 1024 * 1024;
 
 /// What a file tells about itself, complete once all frames are read.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct FileStatistics {
     /// Frames read, those of an unknown link type included.
     pub frames: u64,
+    /// Records that hold no frame that can be read, while those behind them do.
+    pub damaged: u64,
+    /// The first of them.
+    pub first_damaged: Option<Damage>,
     /// In file order; one for pcap.
     pub interfaces: Vec<Interface>,
-}
-
-/// One interface of a file.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Interface {
-    /// What the capturing host called it; pcap has no place for it.
-    pub name: Option<String>,
-    /// What its frames begin with.
-    pub link: LinkType,
-    /// Packets that reached it during the capture, if the file says so.
-    pub received: Option<u64>,
-    /// Packets that it or the operating system lost during the capture, if the file says so.
-    pub dropped: Option<u64>,
-}
-
-impl Interface {
-    fn new(name: Option<String>, link: LinkType) -> Interface {
-        Interface { name, link, received: None, dropped: None }
-    }
 }
 
 /// A capture, read from its start to its end.
@@ -67,16 +57,19 @@ pub struct CaptureFile {
     format: Format,
     current: Option<Record>,
     frames: u64,
+    damaged: u64,
+    first_damaged: Option<Damage>,
     ended: bool,
     damage: Option<Damage>,
 }
 
 enum Format {
     Pcap(Pcap),
-    Pcapng(Pcapng),
+    Pcapng(Box<Pcapng>),
 }
 
 /// What a format knows of a frame; its bytes stay in the input.
+#[derive(Clone, Copy)]
 struct Record {
     time: Timestamp,
     link: LinkType,
@@ -86,10 +79,39 @@ struct Record {
     original_length: u32,
 }
 
+/// What a format found.
+enum Step {
+    Frame(Record),
+    /// A record that is stepped over, and where it was.
+    Damaged {
+        offset: u64,
+        what: Fault,
+    },
+}
+
 /// Why a format goes no further.
 enum Stop {
     Fault(Fault),
     Read(io::Error),
+}
+
+/// A decompressor reports bad data as it would a failing disk; only the latter is a failure to read.
+impl From<io::Error> for Stop {
+    fn from(error: io::Error) -> Stop {
+        match error.downcast::<Fault>() {
+            Ok(fault) => Stop::Fault(fault),
+            Err(error) => Stop::Read(error),
+        }
+    }
+}
+
+impl From<Stop> for io::Error {
+    fn from(stop: Stop) -> io::Error {
+        match stop {
+            Stop::Fault(fault) => io::Error::other(fault),
+            Stop::Read(error) => error,
+        }
+    }
 }
 
 impl CaptureFile {
@@ -118,7 +140,13 @@ impl CaptureFile {
             Stop::Fault(what) => FileError::Malformed { name: name.clone(), what },
             Stop::Read(source) => FileError::Read { name: name.clone(), offset: 0, source },
         };
-        let mut input = Input::new(reader).map_err(stopped)?;
+        let mut input = Input::new(reader);
+        match Compression::detect(input.peek(compression::MAGIC).map_err(stopped)?) {
+            Some(Compression::Gzip) => input = compression::gzip(input),
+            Some(Compression::Zstd) => input = compression::zstd(input).map_err(stopped)?,
+            Some(Compression::Foreign(compression)) => return Err(FileError::Compressed { name, compression }),
+            None => {}
+        }
         let first = input.peek(4).map_err(stopped)?;
         if first.is_empty() {
             return Err(FileError::Empty { name });
@@ -127,7 +155,18 @@ impl CaptureFile {
         magic[..first.len()].copy_from_slice(first);
         match Format::detect(magic, &mut input).map_err(stopped)? {
             Some(format) => {
-                Ok(CaptureFile { name, input, format, current: None, frames: 0, ended: false, damage: None })
+                let (current, damage, first_damaged) = (None, None, None);
+                Ok(CaptureFile {
+                    name,
+                    input,
+                    format,
+                    current,
+                    frames: 0,
+                    damaged: 0,
+                    first_damaged,
+                    ended: false,
+                    damage,
+                })
             }
             None => Err(FileError::NotACapture { name, magic }),
         }
@@ -140,26 +179,49 @@ impl CaptureFile {
     /// [`FileError::Read`] only, and nothing but `None` after it.
     #[inline]
     pub fn advance(&mut self) -> Result<Option<Timestamp>, FileError> {
+        // What is left of the window holds the next frame, but for one time in thousands.
+        let quick = match &mut self.format {
+            Format::Pcap(pcap) => pcap.quick(&mut self.input),
+            Format::Pcapng(pcapng) => pcapng.quick(&mut self.input),
+        };
+        match quick {
+            Some(record) => {
+                self.frames += 1;
+                self.current = Some(record);
+                Ok(Some(record.time))
+            }
+            None => self.advance_slowly(),
+        }
+    }
+
+    #[inline(never)]
+    fn advance_slowly(&mut self) -> Result<Option<Timestamp>, FileError> {
         self.current = None;
         if self.ended {
             return Ok(None);
         }
-        let step = match &mut self.format {
-            Format::Pcap(pcap) => pcap.next(&mut self.input),
-            Format::Pcapng(pcapng) => pcapng.next(&mut self.input),
-        };
-        match step {
-            Ok(Some(record)) => {
-                self.frames += 1;
-                let time = record.time;
-                self.current = Some(record);
-                Ok(Some(time))
+        loop {
+            let step = match &mut self.format {
+                Format::Pcap(pcap) => pcap.next(&mut self.input).map(|record| record.map(Step::Frame)),
+                Format::Pcapng(pcapng) => pcapng.next(&mut self.input),
+            };
+            match step {
+                Ok(Some(Step::Frame(record))) => {
+                    self.frames += 1;
+                    self.current = Some(record);
+                    return Ok(Some(record.time));
+                }
+                Ok(Some(Step::Damaged { offset, what })) => {
+                    let packet = self.frames + self.damaged + 1;
+                    self.damaged += 1;
+                    self.first_damaged.get_or_insert(Damage { packet, offset, what });
+                }
+                Ok(None) => {
+                    self.ended = true;
+                    return Ok(None);
+                }
+                Err(stop) => return self.stop(stop).map(|()| None),
             }
-            Ok(None) => {
-                self.ended = true;
-                Ok(None)
-            }
-            Err(stop) => self.stop(stop).map(|()| None),
         }
     }
 
@@ -192,7 +254,7 @@ impl CaptureFile {
         let offset = self.input.offset();
         match stop {
             Stop::Fault(what) => {
-                self.damage = Some(Damage { packet: self.frames + 1, offset, what });
+                self.damage = Some(Damage { packet: self.frames + self.damaged + 1, offset, what });
                 Ok(())
             }
             Stop::Read(source) => Err(FileError::Read { name: self.name.clone(), offset, source }),
@@ -212,10 +274,11 @@ impl CaptureFile {
     /// What is known of the file so far.
     pub fn statistics(&self) -> FileStatistics {
         let interfaces = match &self.format {
-            Format::Pcap(pcap) => vec![Interface::new(None, pcap.link())],
+            Format::Pcap(pcap) => vec![Interface { frames: self.frames, ..Interface::new(None, pcap.link()) }],
             Format::Pcapng(pcapng) => pcapng.interfaces().to_vec(),
         };
-        FileStatistics { frames: self.frames, interfaces }
+        let first_damaged = self.first_damaged.clone();
+        FileStatistics { frames: self.frames, damaged: self.damaged, first_damaged, interfaces }
     }
 }
 
@@ -225,6 +288,6 @@ impl Format {
         if let Some(pcap) = Pcap::open(magic, input)? {
             return Ok(Some(Format::Pcap(pcap)));
         }
-        Ok(Pcapng::open(magic, input)?.map(Format::Pcapng))
+        Ok(Pcapng::open(magic, input)?.map(|pcapng| Format::Pcapng(Box::new(pcapng))))
     }
 }

@@ -175,7 +175,7 @@ pub(crate) fn traffic(
                 name: file.name().to_string(),
                 span,
                 frames: statistics.frames,
-                dropped: statistics.interfaces.iter().filter_map(|interface| interface.dropped).sum(),
+                dropped: statistics.interfaces.iter().filter_map(capture::file::Interface::dropped).sum(),
                 damage: file.damage().map(ToString::to_string),
             }
         })

@@ -41,6 +41,17 @@ impl Scale {
 impl Clock {
     #[inline]
     pub(super) fn time(self, ticks: u64) -> Timestamp {
+        // Nearly every clock: decimal and without an offset.
+        if let (Scale::Times(factor), 0) = (self.scale, self.offset)
+            && let Some(nanoseconds) = ticks.checked_mul(factor)
+            && let Ok(nanoseconds) = i64::try_from(nanoseconds)
+        {
+            return Timestamp(nanoseconds);
+        }
+        self.exact_time(ticks)
+    }
+
+    fn exact_time(self, ticks: u64) -> Timestamp {
         let second = i128::from(time::SECOND);
         let since_offset = match self.scale {
             Scale::Times(factor) => i128::from(ticks) * i128::from(factor),

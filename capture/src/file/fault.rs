@@ -27,6 +27,14 @@ pub enum FileError {
         /// The first four bytes, after decompression; 0 for those that a shorter file lacks.
         magic: [u8; 4],
     },
+    /// A compression that is not read.
+    #[error("{name}: compressed with {compression}, which is not read; gzip and zstd are")]
+    Compressed {
+        /// As the user named it.
+        name: String,
+        /// The program that wrote it.
+        compression: &'static str,
+    },
     /// The header at the start of the file cannot be read. Faults further on are [`CaptureFile::damage`](super::CaptureFile::damage).
     #[error("{name}: malformed header: {what}")]
     Malformed {
@@ -65,6 +73,12 @@ pub enum Fault {
     /// Data that cannot be decompressed, or whose checksum is wrong.
     #[error("the compressed data are corrupt")]
     CompressedCorrupt,
+    /// zstd: data that need more memory to decompress than a capture may take.
+    #[error("the compressed data need a window of more than {limit} bytes")]
+    CompressedWindow {
+        /// The largest window in bytes.
+        limit: u64,
+    },
     /// A record longer than any capture's.
     #[error("a record of {length} bytes is not believable")]
     TooLong {
@@ -133,7 +147,7 @@ pub enum Fault {
     },
 }
 
-/// Where the reading of a file ended before the file did.
+/// Where the reading of a file ended before the file did, or where it stepped over something.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Damage {
     /// The frame, from 1, that would have been next; all before it were read.

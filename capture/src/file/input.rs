@@ -1,62 +1,49 @@
-//! The bytes of a capture, a window at a time, decompressed where they are compressed.
+//! The bytes of a file, a window at a time.
 
-use std::io::{self, BufRead, BufReader, Cursor, Read};
-
-use flate2::bufread::GzDecoder;
+use std::io::{self, Read};
 
 use super::{Fault, Stop};
 
 /// Bytes asked of the source at a time: large enough that the system call does not show, small enough for the cache.
-const CHUNK: usize = 256 * 1024;
+pub(super) const CHUNK: usize = 256 * 1024;
 
 /// What a reader of a format takes its records from.
 pub(super) struct Input {
     source: Box<dyn Read + Send>,
-    compressed: bool,
     window: Vec<u8>,
+    /// What of the window is available and not yet consumed.
     start: usize,
     end: usize,
-    offset: u64,
+    /// Where in the source the window begins.
+    base: u64,
 }
 
 impl Input {
-    /// Reads `source`, through a decompressor if its first bytes ask for one.
-    ///
-    /// gzip is the only compression known; zstd (28 b5 2f fd) would be the second arm here.
-    pub(super) fn new(source: Box<dyn Read + Send>) -> Result<Input, Stop> {
-        let mut plain = Input::over(source, false);
-        match plain.peek(2)? {
-            [0x1f, 0x8b] => Ok(Input::over(Box::new(Gzip::new(plain.into_source())), true)),
-            _ => Ok(plain),
-        }
-    }
-
-    fn over(source: Box<dyn Read + Send>, compressed: bool) -> Input {
-        Input { source, compressed, window: vec![0; CHUNK], start: 0, end: 0, offset: 0 }
-    }
-
-    fn into_source(self) -> Box<dyn Read + Send> {
-        let mut seen = self.window;
-        seen.truncate(self.end);
-        seen.drain(..self.start);
-        Box::new(Cursor::new(seen).chain(self.source))
+    pub(super) fn new(source: Box<dyn Read + Send>) -> Input {
+        Input { source, window: vec![0; CHUNK], start: 0, end: 0, base: 0 }
     }
 
     /// The next `length` bytes, or as many as there are.
     pub(super) fn peek(&mut self, length: usize) -> Result<&[u8], Stop> {
-        self.refill(length)?;
+        self.want(length)?;
         let bytes = self.bytes();
         Ok(&bytes[..length.min(bytes.len())])
+    }
+
+    /// Makes `length` bytes available, or as many as there are.
+    #[inline]
+    pub(super) fn want(&mut self, length: usize) -> Result<(), Stop> {
+        if self.end - self.start >= length {
+            return Ok(());
+        }
+        self.refill(length)
     }
 
     /// Makes a record of `length` bytes available: false if the source has ended before it, a fault if it ends in it.
     #[inline]
     pub(super) fn fill(&mut self, length: usize) -> Result<bool, Stop> {
-        if self.end - self.start >= length {
-            return Ok(true);
-        }
-        self.refill(length)?;
-        match self.end {
+        self.want(length)?;
+        match self.end - self.start {
             0 => Ok(false),
             have if have < length => Err(Stop::Fault(Fault::CutShort { need: length as u64, have: have as u64 })),
             _ => Ok(true),
@@ -66,6 +53,7 @@ impl Input {
     #[inline(never)]
     fn refill(&mut self, length: usize) -> Result<(), Stop> {
         self.window.copy_within(self.start..self.end, 0);
+        self.base += self.start as u64;
         self.end -= self.start;
         self.start = 0;
         while self.end < length {
@@ -78,21 +66,10 @@ impl Input {
                 Ok(0) => break,
                 Ok(count) => self.end += count,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(self.stop(error)),
+                Err(error) => return Err(error.into()),
             }
         }
         Ok(())
-    }
-
-    /// A decompressor reports bad data as it would a failing disk; only the latter is a failure to read.
-    fn stop(&self, error: io::Error) -> Stop {
-        match error.kind() {
-            io::ErrorKind::UnexpectedEof if self.compressed => Stop::Fault(Fault::CompressedCut),
-            io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData if self.compressed => {
-                Stop::Fault(Fault::CompressedCorrupt)
-            }
-            _ => Stop::Read(error),
-        }
     }
 
     /// What is available and not yet consumed.
@@ -106,7 +83,6 @@ impl Input {
     pub(super) fn consume(&mut self, length: usize) -> usize {
         let at = self.start;
         self.start += length;
-        self.offset += length as u64;
         debug_assert!(self.start <= self.end);
         at
     }
@@ -117,36 +93,8 @@ impl Input {
         &self.window[at..at + length]
     }
 
-    /// How many bytes were consumed so far, after decompression.
+    /// How many bytes were consumed so far.
     pub(super) fn offset(&self) -> u64 {
-        self.offset
-    }
-}
-
-/// The members of a gzip file, one after the other (RFC 1952 §2.2). What follows the last member is ignored unless it
-/// could be another one, as gzip(1) does: tapes and block devices pad.
-///
-/// `flate2::bufread::MultiGzDecoder` takes such padding for a corrupt member.
-struct Gzip {
-    member: Option<GzDecoder<BufReader<Box<dyn Read + Send>>>>,
-}
-
-impl Gzip {
-    fn new(source: Box<dyn Read + Send>) -> Gzip {
-        Gzip { member: Some(GzDecoder::new(BufReader::with_capacity(CHUNK, source))) }
-    }
-}
-
-impl Read for Gzip {
-    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
-        while let Some(member) = &mut self.member {
-            let count = member.read(out)?;
-            if count > 0 || out.is_empty() {
-                return Ok(count);
-            }
-            let more = member.get_mut().fill_buf()?.first() == Some(&0x1f);
-            self.member = self.member.take().filter(|_| more).map(|member| GzDecoder::new(member.into_inner()));
-        }
-        Ok(0)
+        self.base + self.start as u64
     }
 }

@@ -4,7 +4,7 @@ use super::clock::{Clock, Scale};
 use super::input::Input;
 use super::options::options;
 use super::order::ByteOrder;
-use super::{Fault, Interface, LARGEST_RECORD, Record, Stop};
+use super::{Fault, Interface, LARGEST_RECORD, Record, Step, Stop};
 use crate::{LinkType, Timestamp};
 
 /// Section Header Block (§4.1). Reads the same in either byte order.
@@ -72,14 +72,46 @@ impl Pcapng {
         &self.interfaces
     }
 
-    /// Steps to the next packet over everything else; `None` at the end of the file.
-    pub(super) fn next(&mut self, input: &mut Input) -> Result<Option<Record>, Stop> {
+    /// Steps to the next packet if the section is little-endian, and the packet an Enhanced Packet Block without faults
+    /// of which all is in the window.
+    #[inline]
+    pub(super) fn quick(&mut self, input: &mut Input) -> Option<Record> {
+        let order = ByteOrder::Little;
+        if self.order != order {
+            return None;
+        }
+        let bytes = input.bytes();
+        let head: &[u8; 28] = bytes.first_chunk()?;
+        let [kind, claimed, interface] = [0, 4, 8].map(|at| order.u32(head, at));
+        let [high, low, captured, original_length] = [12, 16, 20, 24].map(|at| order.u32(head, at));
+        let length = claimed as usize;
+        let is_sound = kind == ENHANCED
+            && claimed <= LARGEST_RECORD
+            && claimed.is_multiple_of(4)
+            && length <= bytes.len()
+            && captured as usize + 32 <= length
+            && order.u32(bytes, length - 4) == claimed;
+        if !is_sound {
+            return None;
+        }
+        let description = self.section.get(interface as usize)?;
+        let at = input.consume(length) + 28;
+        let time = description.clock.time(u64::from(high) << 32 | u64::from(low));
+        let (link, interface) = (description.link, description.index);
+        self.latest = time;
+        self.interfaces[interface as usize].frames += 1;
+        Some(Record { time, link, interface, at, length: captured as usize, original_length })
+    }
+
+    /// Steps to the next packet over everything else; `None` at the end of the file. A packet whose block has its length
+    /// at both ends, but cannot hold what it claims, is damaged alone.
+    pub(super) fn next(&mut self, input: &mut Input) -> Result<Option<Step>, Stop> {
         while let Some((kind, length)) = self.block(input)? {
             let body = &input.bytes()[8..length - 4];
-            let record = match kind {
-                ENHANCED => Some(self.enhanced(body)?),
-                SIMPLE => Some(self.simple(body)?),
-                PACKET => Some(self.packet(body)?),
+            let packet = match kind {
+                ENHANCED => Some(self.enhanced(body)),
+                SIMPLE => Some(self.simple(body)),
+                PACKET => Some(self.packet(body)),
                 _ => None,
             };
             match kind {
@@ -88,11 +120,17 @@ impl Pcapng {
                 STATISTICS => self.count(body),
                 _ => {}
             }
+            let offset = input.offset();
             let at = input.consume(length);
-            if let Some(mut record) = record {
-                self.latest = record.time;
-                record.at += at + 8;
-                return Ok(Some(record));
+            match packet {
+                Some(Ok(mut record)) => {
+                    self.latest = record.time;
+                    self.interfaces[record.interface as usize].frames += 1;
+                    record.at += at + 8;
+                    return Ok(Some(Step::Frame(record)));
+                }
+                Some(Err(what)) => return Ok(Some(Step::Damaged { offset, what })),
+                None => {}
             }
         }
         Ok(None)
@@ -100,7 +138,6 @@ impl Pcapng {
 
     /// Makes the next block available: its type and its length. The byte order changes with a section header, before
     /// the length that it concerns.
-    #[inline]
     fn block(&mut self, input: &mut Input) -> Result<Option<(u32, usize)>, Stop> {
         if !input.fill(SMALLEST_BLOCK as usize)? {
             return Ok(None);
@@ -136,7 +173,7 @@ impl Pcapng {
 
     /// §4.1: byte-order magic, version, section length, options. The section length is advice, and often -1.
     fn open_section(&mut self, body: &[u8]) -> Result<(), Stop> {
-        enough(SECTION, body, 16)?;
+        enough(SECTION, body, 16).map_err(Stop::Fault)?;
         let (major, minor) = (self.order.u16(body, 4), self.order.u16(body, 6));
         if major != 1 {
             return Err(Stop::Fault(Fault::Version { major, minor }));
@@ -147,7 +184,7 @@ impl Pcapng {
 
     /// §4.2: link type, reserved, snap length, options.
     fn describe(&mut self, body: &[u8]) -> Result<(), Stop> {
-        enough(INTERFACE, body, 8)?;
+        enough(INTERFACE, body, 8).map_err(Stop::Fault)?;
         if self.interfaces.len() >= MOST_INTERFACES {
             return Err(Stop::Fault(Fault::Interfaces { limit: MOST_INTERFACES as u32 }));
         }
@@ -168,22 +205,20 @@ impl Pcapng {
     }
 
     /// §4.3: interface, time in two words, captured and original length, data, options.
-    #[inline]
-    fn enhanced(&mut self, body: &[u8]) -> Result<Record, Stop> {
+    fn enhanced(&mut self, body: &[u8]) -> Result<Record, Fault> {
         enough(ENHANCED, body, 20)?;
         let interface = self.order.u32(body, 0);
         self.timed(ENHANCED, interface, body)
     }
 
     /// Appendix A: as an Enhanced Packet Block, but the first word holds a 16-bit interface and a count of drops.
-    fn packet(&mut self, body: &[u8]) -> Result<Record, Stop> {
+    fn packet(&mut self, body: &[u8]) -> Result<Record, Fault> {
         enough(PACKET, body, 20)?;
         let interface = u32::from(self.order.u16(body, 0));
         self.timed(PACKET, interface, body)
     }
 
-    #[inline]
-    fn timed(&mut self, kind: u32, interface: u32, body: &[u8]) -> Result<Record, Stop> {
+    fn timed(&mut self, kind: u32, interface: u32, body: &[u8]) -> Result<Record, Fault> {
         let ticks = u64::from(self.order.u32(body, 4)) << 32 | u64::from(self.order.u32(body, 8));
         let captured = self.order.u32(body, 12) as usize;
         let original_length = self.order.u32(body, 16);
@@ -202,7 +237,7 @@ impl Pcapng {
 
     /// §4.4: original length and data of the section's first interface, padded; no time. The captured length is what
     /// the snap length leaves of the original.
-    fn simple(&mut self, body: &[u8]) -> Result<Record, Stop> {
+    fn simple(&mut self, body: &[u8]) -> Result<Record, Fault> {
         enough(SIMPLE, body, 4)?;
         let original_length = self.order.u32(body, 0);
         let description = self.description(0);
@@ -231,7 +266,6 @@ impl Pcapng {
             return;
         };
         let interface = &mut self.interfaces[description.index as usize];
-        let mut dropped = None::<u64>;
         for (code, value) in options(self.order, &body[12..]).map_while(Result::ok) {
             if value.len() < 8 {
                 continue;
@@ -239,15 +273,14 @@ impl Pcapng {
             let counter = self.order.u64(value, 0);
             match code {
                 4 => interface.received = Some(counter),
-                // isb_ifdrop and isb_osdrop: lost by the interface, lost by the operating system.
-                5 | 7 => dropped = Some(dropped.unwrap_or(0).saturating_add(counter)),
+                5 => interface.dropped_by_interface = Some(counter),
+                6 => interface.accepted = Some(counter),
+                7 => interface.dropped_by_system = Some(counter),
                 _ => {}
             }
         }
-        interface.dropped = dropped.or(interface.dropped);
     }
 
-    #[inline]
     fn description(&mut self, interface: u32) -> Description {
         match self.section.get(interface as usize) {
             Some(description) => *description,
@@ -273,11 +306,10 @@ impl Pcapng {
 }
 
 /// A part of a block of type `kind` must hold `need` bytes.
-#[inline]
-fn enough(kind: u32, part: &[u8], need: usize) -> Result<(), Stop> {
+fn enough(kind: u32, part: &[u8], need: usize) -> Result<(), Fault> {
     let have = part.len();
     if have >= need {
         return Ok(());
     }
-    Err(Stop::Fault(Fault::BlockTooShort { kind, need: need as u64, have: have as u64 }))
+    Err(Fault::BlockTooShort { kind, need: need as u64, have: have as u64 })
 }
