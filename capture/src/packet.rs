@@ -9,7 +9,7 @@
 //!                                                     `---- tunnel, gre <--'
 //! ```
 //!
-//! Reading is stateless: of a fragmented packet it yields a [`Fragment`], and the decoder joins those.
+//! Reading is stateless: of a fragmented packet it yields fragments, and the [`Decoder`](crate::Decoder) joins them.
 
 mod bytes;
 mod ethertype;
