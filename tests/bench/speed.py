@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
 """Measures what reading captures costs: CPU time beside `cat FILE >/dev/null` and beside other flow tools.
 
-    python3 tests/bench/speed.py                          # all: 4 GB of captures, some minutes
+    python3 tests/bench/speed.py                          # all: 5 GB of captures, some minutes
     python3 tests/bench/speed.py --packets 1000000        # a quick look
-    python3 tests/bench/speed.py --check                  # only whether edges and counts are right, on small captures
+    python3 tests/bench/speed.py --check                 # only compare edges, on small captures
 
 Makes its captures (capture/examples/traffic), runs all commands in turns, each pinned to the same core, and prints the
-medians of user and system time, as ratios, because seconds depend on the machine. Then it holds the edges that ringfence
-found against the list of those that were made. Exits with 1 if a goal is missed or an edge is wrong.
+medians of user and system time, as ratios, because seconds depend on the machine. Then it holds the edges that
+ringfence found against the list of those that were made. Exits with 1 if a goal is missed or an edge is wrong.
 
 Other tools run where they are installed (Debian: softflowd, nfdump, argus-server, tshark). tshark needs minutes and
 gigabytes for ten million packets, so it reads at most one million and its time is scaled up.
@@ -328,8 +328,8 @@ def bench(options, folder, example):
     if options.check:
         return good
     cores = set(sorted(os.sched_getaffinity(0))[-options.cores:])
-    print(f"\n{platform.system()} {platform.release()} {platform.machine()}, {os.cpu_count()} cores, of which a command "
-          f"has {len(cores)}; user and system CPU time, medians of {options.rounds} rounds in turns "
+    print(f"\n{platform.system()} {platform.release()} {platform.machine()}, {os.cpu_count()} cores, of which a "
+          f"command has {len(cores)}; user and system CPU time, medians of {options.rounds} rounds in turns "
           f"(other tools: {options.rival_rounds})")
     if options.packets != 10_000_000:
         print("the goals are meant for 10,000,000 packets")

@@ -5,8 +5,8 @@
 //! ```
 //!
 //! - `short`: about one TCP connection for ten packets, 10,000 new ones a second of 50 ms to 5 s each; snap length 128.
-//! - `long`: 18,000 connections, at most one for fifty packets: requests on connections kept alive, bulk transfers, some
-//!   open since before the capture; snap length 128.
+//! - `long`: 18,000 connections, at most one for fifty packets: requests on connections kept alive, bulk transfers,
+//!   some open since before the capture; snap length 128.
 //! - `full`: 2,000 long connections, mostly bulk, with whole packets.
 //!
 //! In all of them: 300 clients; Services seen at the dialled address only, at both, or dialled by the pods' addresses;
