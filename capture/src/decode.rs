@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::fragments::{Fragments, Step};
 use crate::frame::Frame;
-use crate::packet::{self, Fragment, Opaque, Packet, Ports, Skipped, Stop, Transport, TunnelPorts};
+use crate::packet::{self, Fragment, Opaque, Packet, Ports, Skipped, Stop, Tcp4, Transport, TunnelPorts};
 use crate::time::Timestamp;
 
 /// Where frames ended: each in `packets`, or in one bucket of `skipped`.
@@ -60,6 +60,15 @@ impl Decoder {
     /// A decoder that looks for tunnels behind other ports than the usual.
     pub fn new(ports: TunnelPorts) -> Decoder {
         Decoder { ports: Some(Box::new(Ports::new(&ports))), ..Decoder::default() }
+    }
+
+    /// Reads and counts one frame if it is of the most common kind; what [`Decoder::decode`] yields otherwise.
+    #[inline(always)]
+    pub(crate) fn tcp4<'a>(&mut self, frame: &Frame<'a>) -> Option<Tcp4<'a>> {
+        let segment = packet::tcp4(frame.link, frame.data)?;
+        self.decoded.frames += 1;
+        self.decoded.packets += 1;
+        Some(segment)
     }
 
     /// Reads one frame; `None` where it holds no packet that counts. A packet whose headers came in several fragments is

@@ -128,14 +128,19 @@ pub struct Speech {
 
 impl Speech {
     /// Reads the first bytes of a segment.
+    #[inline(always)]
     pub fn of(payload: &[u8]) -> Speech {
+        // Most segments begin with none of these bytes.
+        match payload.first() {
+            Some(22 | b'+' | b'2' | b'D' | b'G' | b'H' | b'O' | b'P') => Speech::read(payload),
+            _ => Speech::default(),
+        }
+    }
+
+    fn read(payload: &[u8]) -> Speech {
         const REQUESTS: [&[u8]; 8] =
             [b"GET ", b"POST ", b"PUT ", b"HEAD ", b"DELETE ", b"PATCH ", b"OPTIONS ", b"PRI * HTTP/2"];
         const RESPONSES: [&[u8]; 4] = [b"HTTP/1.", b"220 ", b"220-", b"+OK "];
-        // Most segments begin with none of these bytes.
-        if !matches!(payload.first(), Some(22 | b'+' | b'2' | b'D' | b'G' | b'H' | b'O' | b'P')) {
-            return Speech::default();
-        }
         match payload {
             // RFC 8446 §4: ClientHello is handshake type 1, ServerHello 2.
             [22, 3, _, _, _, kind @ 1..=2, ..] => Speech { request: *kind == 1, response: *kind == 2 },

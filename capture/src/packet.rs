@@ -29,7 +29,7 @@ use crate::frame::Frame;
 use crate::protocol::Protocol;
 
 pub(crate) use ip::{Datagram, Fragment};
-pub(crate) use plain::plain;
+pub(crate) use plain::{Tcp4, plain, tcp4};
 pub(crate) use ports::Ports;
 pub use ports::TunnelPorts;
 pub use skipped::{Layer, Opaque, Skipped};

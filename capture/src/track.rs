@@ -22,7 +22,7 @@ use crate::decode::{Decoded, Decoder};
 use crate::flow::{Flow, Socket};
 use crate::frame::Frame;
 use crate::names::{self, Dns, DnsStreams, Names};
-use crate::packet::{Addresses, Packet, Quoted, Sctp, Tcp, Transport, Udp, flag};
+use crate::packet::{Addresses, Packet, Quoted, Sctp, Tcp, Tcp4, Transport, Udp, flag};
 use crate::protocol::Protocol;
 use crate::time::Timestamp;
 
@@ -119,7 +119,6 @@ struct Conversations {
     limits: Limits,
     sources: u16,
     latest: Timestamp,
-    packets: u64,
     evicted: u64,
     clocks: HashMap<(Socket, u32), Vec<(u16, Timestamp)>>,
     names: Names,
@@ -168,6 +167,15 @@ impl Tracker {
     /// Takes one frame. `source` numbers the capture file, for the measurement of clock skew.
     #[inline]
     pub fn frame(&mut self, source: u16, frame: &Frame<'_>) {
+        if let Some(Tcp4 { source: from, destination: to, tcp }) = self.decoder.tcp4(frame) {
+            self.conversations.segment(source, frame.time, from, to, &tcp);
+        } else {
+            self.unusual(source, frame);
+        }
+    }
+
+    #[inline(never)]
+    fn unusual(&mut self, source: u16, frame: &Frame<'_>) {
         if let Some(packet) = self.decoder.decode(frame) {
             self.conversations.packet(source, frame.time, &packet);
         }
@@ -197,27 +205,47 @@ impl Tracker {
 }
 
 impl Conversations {
-    #[inline]
-    fn packet(&mut self, source: u16, time: Timestamp, packet: &Packet<'_>) {
-        self.latest = self.latest.max(time);
-        self.packets += 1;
-        if self.packets.is_multiple_of(limit::EVERY) {
-            self.relieve();
+    /// A TCP segment over IPv4.
+    #[inline(always)]
+    fn segment(&mut self, source: u16, time: Timestamp, from: Ipv4Addr, to: Ipv4Addr, tcp: &Tcp<'_>) {
+        let opens = tcp.flags & (flag::SYN | flag::ACK | flag::RST) == flag::SYN;
+        if opens && self.sources > 1 || may_hold_names(tcp) {
+            self.extra(source, time, Addresses::V4 { source: from, destination: to }, tcp);
         }
+        if self.v4.tcp(time, from, to, tcp) {
+            self.flushed(time);
+        }
+    }
+
+    /// What a segment tells besides its part in a connection.
+    #[inline(never)]
+    fn extra(&mut self, source: u16, time: Timestamp, addresses: Addresses, tcp: &Tcp<'_>) {
+        if may_hold_names(tcp) {
+            self.tcp_names(time, addresses, tcp);
+        }
+        if self.sources > 1 && tcp.flags & (flag::SYN | flag::ACK | flag::RST) == flag::SYN {
+            self.clock(source, time, Socket { ip: addresses.source(), port: tcp.source }, tcp.sequence);
+        }
+    }
+
+    fn flushed(&mut self, time: Timestamp) {
+        self.latest = self.latest.max(time);
+        self.relieve();
+    }
+
+    fn packet(&mut self, source: u16, time: Timestamp, packet: &Packet<'_>) {
         let addresses = packet.addresses;
-        match &packet.transport {
-            Transport::Tcp(tcp) => {
-                if may_hold_names(tcp) {
-                    self.tcp_names(time, addresses, tcp);
+        let flushed = match &packet.transport {
+            Transport::Tcp(tcp) => match addresses {
+                Addresses::V4 { source: from, destination } => {
+                    self.segment(source, time, from, destination, tcp);
+                    false
                 }
-                if self.sources > 1 && tcp.flags & (flag::SYN | flag::ACK | flag::RST) == flag::SYN {
-                    self.clock(source, time, Socket { ip: addresses.source(), port: tcp.source }, tcp.sequence);
+                Addresses::V6 { source: from, destination } => {
+                    self.extra(source, time, addresses, tcp);
+                    self.v6.tcp(time, from, destination, tcp)
                 }
-                match addresses {
-                    Addresses::V4 { source, destination } => self.v4.tcp(time, source, destination, tcp),
-                    Addresses::V6 { source, destination } => self.v6.tcp(time, source, destination, tcp),
-                }
-            }
+            },
             Transport::Udp(udp) => {
                 let datagram = Datagram::new(time, source, udp.payload, self.udp_names(addresses, udp));
                 match addresses {
@@ -231,12 +259,15 @@ impl Conversations {
             },
             Transport::Unreachable(quoted) => match quoted.addresses {
                 Addresses::V4 { source: from, destination } => {
-                    self.v4.unreachable(source, time, from, destination, quoted);
+                    self.v4.unreachable(source, time, from, destination, quoted)
                 }
                 Addresses::V6 { source: from, destination } => {
-                    self.v6.unreachable(source, time, from, destination, quoted);
+                    self.v6.unreachable(source, time, from, destination, quoted)
                 }
             },
+        };
+        if flushed {
+            self.flushed(time);
         }
     }
 
@@ -321,30 +352,33 @@ impl<A: Address> Family<A> {
         Ends::new(from, to, epoch)
     }
 
-    #[inline]
-    fn tcp(&mut self, time: Timestamp, from: A, to: A, tcp: &Tcp<'_>) {
+    /// Takes a packet, now or soon; true if it is a moment to look how much is held. So do those below.
+    #[inline(always)]
+    fn tcp(&mut self, time: Timestamp, from: A, to: A, tcp: &Tcp<'_>) -> bool {
         let (ends, side) = self.ends((from, tcp.source), (to, tcp.destination), time);
-        self.tcp.take(time, ends, side, Segment::new(tcp));
+        self.tcp.take(time, ends, side, Segment::new(tcp))
     }
 
-    fn udp(&mut self, time: Timestamp, from: A, to: A, udp: &Udp<'_>, datagram: Datagram) {
+    fn udp(&mut self, time: Timestamp, from: A, to: A, udp: &Udp<'_>, datagram: Datagram) -> bool {
         let (ends, side) = self.ends((from, udp.source), (to, udp.destination), time);
-        self.udp.take(ends, side, datagram);
+        self.udp.take(ends, side, datagram)
     }
 
-    fn sctp(&mut self, time: Timestamp, from: A, to: A, sctp: &Sctp) {
+    fn sctp(&mut self, time: Timestamp, from: A, to: A, sctp: &Sctp) -> bool {
         let (ends, side) = self.ends((from, sctp.source), (to, sctp.destination), time);
         self.sctp.sctp(time, ends, side, sctp.tag, sctp.chunk);
+        true
     }
 
     /// The addresses are those that the error quotes.
-    fn unreachable(&mut self, source: u16, time: Timestamp, from: A, to: A, quoted: &Quoted) {
+    fn unreachable(&mut self, source: u16, time: Timestamp, from: A, to: A, quoted: &Quoted) -> bool {
         let (ends, side) = self.ends((from, quoted.source_port), (to, quoted.destination_port), time);
         match quoted.protocol {
             Protocol::Tcp => self.tcp.unreachable(time, ends, side, Some(quoted.sequence)),
             Protocol::Sctp => self.sctp.unreachable(time, ends, side, None),
             Protocol::Udp => self.udp.unreachable(time, ends, side, source),
         }
+        true
     }
 
     /// Takes what waits.

@@ -7,6 +7,55 @@ use super::ip::ipv6_addresses;
 use super::{Addresses, Packet, Ports, Tcp, Transport, Udp};
 use crate::frame::LinkType;
 
+/// A TCP segment over IPv4.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Tcp4<'a> {
+    pub(crate) source: Ipv4Addr,
+    pub(crate) destination: Ipv4Addr,
+    pub(crate) tcp: Tcp<'a>,
+}
+
+/// Most of all frames: TCP over IPv4 without options behind the link header alone. `None` leaves it to [`plain`], which
+/// would have read the same.
+#[inline(always)]
+pub(crate) fn tcp4<'a>(link: LinkType, data: &'a [u8]) -> Option<Tcp4<'a>> {
+    let (kind, start) = match link {
+        LinkType::Ethernet => (12, 14),
+        LinkType::LinuxSll => (14, 16),
+        LinkType::LinuxSll2 => (0, 20),
+        _ => return None,
+    };
+    let (link, rest) = data.split_at_checked(start)?;
+    let header: &[u8; 40] = rest.first_chunk()?;
+    let is_ipv4 = [link[kind], link[kind + 1]] == IPV4.to_be_bytes() && header[0] == 0x45;
+    // All of the fragment field but "don't fragment" is zero.
+    let is_whole = (header[6] & 0x3f) | header[7] == 0;
+    let total = usize::from(u16::from_be_bytes([header[2], header[3]]));
+    let length = 20 + usize::from(header[32] >> 4) * 4;
+    if !(is_ipv4 && is_whole && header[9] == 6 && total >= 40 && length >= 40) {
+        return None;
+    }
+    let word = |at: usize| [header[at], header[at + 1], header[at + 2], header[at + 3]];
+    Some(Tcp4 {
+        source: Ipv4Addr::from(word(12)),
+        destination: Ipv4Addr::from(word(16)),
+        tcp: Tcp {
+            source: u16::from_be_bytes([header[20], header[21]]),
+            destination: u16::from_be_bytes([header[22], header[23]]),
+            sequence: u32::from_be_bytes(word(24)),
+            acknowledgment: u32::from_be_bytes(word(28)),
+            flags: header[33],
+            payload: rest.get(length..total.min(rest.len())).unwrap_or_default(),
+        },
+    })
+}
+
+impl<'a> From<Tcp4<'a>> for Packet<'a> {
+    fn from(Tcp4 { source, destination, tcp }: Tcp4<'a>) -> Packet<'a> {
+        Packet { addresses: Addresses::V4 { source, destination }, transport: Transport::Tcp(tcp) }
+    }
+}
+
 /// Reads a frame of TCP, or of UDP between ports that are no tunnel's, or of either in one VXLAN; `None` leaves it to
 /// [`parse`](super::parse), which would have read the same.
 #[inline]

@@ -111,14 +111,16 @@ impl<A: Address> Connections<A> {
         self.table.len()
     }
 
-    /// Takes a TCP segment, now or soon: nothing here depends on their order.
-    #[inline]
-    pub(super) fn take(&mut self, time: Timestamp, ends: Ends<A>, side: usize, segment: Segment) {
+    /// Takes a TCP segment, now or soon: nothing here depends on their order. True if it was now.
+    #[inline(always)]
+    pub(super) fn take(&mut self, time: Timestamp, ends: Ends<A>, side: usize, segment: Segment) -> bool {
         let hash = self.table.hash(&ends);
         self.waiting.push(Waiting { time, ends, hash, side: side as u8, segment });
-        if self.waiting.len() >= BATCH {
+        let full = self.waiting.len() >= BATCH;
+        if full {
             self.flush();
         }
+        full
     }
 
     /// Takes what waits.
@@ -135,16 +137,23 @@ impl<A: Address> Connections<A> {
         self.waiting = waiting;
     }
 
-    /// A segment that opens, answers and resets nothing, of sockets that show one connection with an answer: almost all
+    /// A segment that opens, answers and resets nothing, and belongs to the newest episode of its sockets: almost all
     /// packets of a capture. False, and nothing done, where it is not so. Does what [`Connections::tcp`] would.
-    #[inline]
+    #[inline(always)]
     fn plain(&mut self, time: Timestamp, ends: &Ends<A>, hash: u32, side: usize, segment: &Segment) -> bool {
         if segment.flags & (flag::SYN | flag::RST | flag::ACK) != flag::ACK {
             return false;
         }
         let Some((_, episode)) = self.table.find(ends, hash) else { return false };
-        if episode.next != NONE || !episode.is_answered() || time < episode.first {
-            return false;
+        if episode.is_answered() {
+            if time < episode.first() || !episode.reaches(side, segment.sequence) {
+                return false;
+            }
+        } else {
+            if episode.client().is_some() || !episode.is_near(time) {
+                return false;
+            }
+            episode.hear(side, segment.speech);
         }
         episode.speak(time, side, segment.has_payload, segment.flags & flag::FIN != 0);
         true
@@ -232,7 +241,9 @@ impl<A: Address> Connections<A> {
             self.table.at(at).refuse(time);
         } else if let Some(at) = self.recent(&ends, |episode| episode.client() == Some((side, probe))) {
             self.table.at(at).probe(time);
-        } else if let Some(episode) = self.open_at(&ends, time) {
+        } else if let Some(episode) = self.open_at(&ends, time)
+            && (episode.is_within(side, probe) || refusal.is_some_and(|number| episode.is_within(other(side), number)))
+        {
             episode.reset(time);
         } else {
             self.loosen(ends, Loose { time, side, what: LooseEnd::Reset { refusal, probe } });
@@ -293,13 +304,13 @@ impl<A: Address> Connections<A> {
         let Some(one) = self.recent(&ends, |episode| episode.client().is_none()) else {
             return self.push(time, ends, None);
         };
-        let newest = self.table.get(one).1.first;
-        let Some(two) = self.recent(&ends, |episode| episode.client().is_none() && episode.first != newest) else {
+        let newest = self.table.get(one).1.first();
+        let Some(two) = self.recent(&ends, |episode| episode.client().is_none() && episode.first() != newest) else {
             return self.push(time, ends, None);
         };
-        let (older, younger) = if newest < self.table.get(two).1.first { (one, two) } else { (two, one) };
+        let (older, younger) = if newest < self.table.get(two).1.first() { (one, two) } else { (two, one) };
         let finished = *self.table.get(younger).1;
-        if time < finished.first {
+        if time < finished.first() {
             return older;
         }
         let opened = self.recent(&ends, |episode| episode.client().is_some() && settle::owns(episode, &finished));
@@ -311,9 +322,8 @@ impl<A: Address> Connections<A> {
     fn segment(&mut self, time: Timestamp, ends: Ends<A>, side: usize, segment: &Segment) {
         let fits = |episode: &Episode| match episode.client() {
             None => episode.is_near(time),
-            _ if time < episode.first => false,
-            // Once answered, numbers wrap around and tell nothing.
-            _ if episode.is_answered() => true,
+            _ if time < episode.first() => false,
+            _ if episode.is_answered() => episode.is_within(side, segment.sequence),
             _ if episode.is_refused() || episode.has_loose() => false,
             Some((client, number)) => {
                 let near = if client == side { segment.sequence } else { segment.acknowledgment };
@@ -324,6 +334,9 @@ impl<A: Address> Connections<A> {
         let at = self.recent(&ends, fits).unwrap_or_else(|| self.unseen(time, ends));
         let episode = self.table.at(at);
         episode.touch(time);
+        if episode.is_answered() {
+            episode.reaches(side, segment.sequence);
+        }
         // RFC 9293 §3.4: every segment of an open connection acknowledges.
         if segment.flags & flag::ACK != 0 {
             episode.speak(time, side, segment.has_payload, segment.flags & flag::FIN != 0);
@@ -334,7 +347,7 @@ impl<A: Address> Connections<A> {
     fn chunk(&mut self, time: Timestamp, ends: Ends<A>, side: usize) {
         let fits = |episode: &Episode| match episode.client() {
             None => episode.is_near(time),
-            Some(_) => time >= episode.first,
+            Some(_) => time >= episode.first(),
         };
         let at = self.recent(&ends, fits).unwrap_or_else(|| self.unseen(time, ends));
         self.table.at(at).speak(time, side, true, false);

@@ -97,14 +97,16 @@ impl<A: Address> Datagrams<A> {
         self.table.at(number)
     }
 
-    /// Takes a datagram of `side`, seen in the file `source`, now or soon: nothing here depends on their order.
-    #[inline]
-    pub(super) fn take(&mut self, ends: Ends<A>, side: usize, datagram: Datagram) {
+    /// Takes a datagram of `side`, seen in the file `source`, now or soon: nothing here depends on their order. True
+    /// if it was now.
+    pub(super) fn take(&mut self, ends: Ends<A>, side: usize, datagram: Datagram) -> bool {
         let hash = self.table.hash(&ends);
         self.waiting.push(Waiting { ends, hash, side: side as u8, datagram });
-        if self.waiting.len() >= BATCH {
+        let full = self.waiting.len() >= BATCH;
+        if full {
             self.flush();
         }
+        full
     }
 
     /// Takes what waits.

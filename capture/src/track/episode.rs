@@ -11,6 +11,10 @@ const SEGMENTS: u8 = 3;
 /// A packet comes this much too late at most, in nanoseconds.
 const LATE: i64 = 2 * SECOND;
 
+/// A client that uses its port again chooses a number that is further on (RFC 6528 §3: by 4 µs a step, or faster), and
+/// the segments of one connection follow each other closer than this.
+const REACH: u32 = 1 << 20;
+
 /// Yes or no, many of them.
 mod mark {
     pub(super) const SEEN_OPENING: u16 = 1;
@@ -31,9 +35,8 @@ mod mark {
 /// the order in which packets come decides nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Episode {
-    pub(super) first: Timestamp,
     pub(super) last: Timestamp,
-    /// `MAX` where no SYN (INIT) was seen.
+    /// Of the first SYN (INIT), `MAX` where none was seen. Where nobody was seen opening it, of the first packet.
     opened: Timestamp,
     /// `MAX` where no SYN-ACK (INIT ACK) was seen.
     answered: Timestamp,
@@ -41,6 +44,8 @@ pub(super) struct Episode {
     number: u32,
     /// The server's own number, of its first answer.
     server_number: u32,
+    /// About the highest sequence number of each side.
+    reached: [u32; 2],
     /// The next older episode of the same sockets, in their table.
     pub(super) next: u32,
     marks: u16,
@@ -57,12 +62,12 @@ impl Episode {
             Some((_, number)) => (mark::SEEN_OPENING | mark::CLIENT_IS_HIGH, number),
         };
         Episode {
-            first: time,
             last: time,
-            opened: Timestamp::MAX,
+            opened: if client.is_none() { time } else { Timestamp::MAX },
             answered: Timestamp::MAX,
             number,
             server_number: 0,
+            reached: [0; 2],
             next,
             marks,
             spoke: [0; 2],
@@ -81,7 +86,7 @@ impl Episode {
 
     /// When the opening was seen.
     pub(super) fn opened(&self) -> Option<Timestamp> {
-        (self.opened != Timestamp::MAX).then_some(self.opened)
+        (self.opened != Timestamp::MAX && self.client().is_some()).then_some(self.opened)
     }
 
     /// When it was answered.
@@ -99,15 +104,18 @@ impl Episode {
         self.server_number
     }
 
-    /// When the handshake began, as far as it was seen.
-    pub(super) fn began(&self) -> Timestamp {
+    /// When the handshake began, as far as it was seen; where nobody was seen opening it, the first packet.
+    #[inline]
+    pub(super) fn first(&self) -> Timestamp {
         self.opened.min(self.answered)
     }
 
     #[inline]
     pub(super) fn touch(&mut self, time: Timestamp) {
-        self.first = self.first.min(time);
         self.last = self.last.max(time);
+        if self.marks & mark::SEEN_OPENING == 0 {
+            self.opened = self.opened.min(time);
+        }
     }
 
     pub(super) fn open(&mut self, time: Timestamp) {
@@ -115,10 +123,30 @@ impl Episode {
         self.touch(time);
     }
 
+    /// Whether a segment's number lies in reach of those that its side has used: not, and the segment may be of another
+    /// connection between the same sockets, or behind a gap.
+    #[inline]
+    pub(super) fn is_within(&self, side: usize, sequence: u32) -> bool {
+        sequence.wrapping_sub(self.reached[side]).wrapping_add(REACH) < 2 * REACH
+    }
+
+    /// [`Episode::is_within`], and from there further on.
+    #[inline]
+    pub(super) fn reaches(&mut self, side: usize, sequence: u32) -> bool {
+        let is_within = self.is_within(side, sequence);
+        if is_within && sequence.wrapping_sub(self.reached[side]) < REACH {
+            self.reached[side] = sequence;
+        }
+        is_within
+    }
+
     pub(super) fn answer(&mut self, time: Timestamp, number: u32) {
         // Of two answers with different numbers the first counts, whichever came first.
         if (time, number) < (self.answered, self.server_number) {
             (self.answered, self.server_number) = (time, number);
+            let (client, own) = self.client().unwrap_or((LOW, 0));
+            self.reached[client] = own;
+            self.reached[client ^ 1] = number;
         }
         self.touch(time);
     }
@@ -201,7 +229,7 @@ impl Episode {
 
     /// Whether a packet at `time` cannot be told from those of this episode by its time alone.
     pub(super) fn is_near(&self, time: Timestamp) -> bool {
-        self.first.plus(-LATE) <= time && time <= self.last.plus(LATE)
+        self.first().plus(-LATE) <= time && time <= self.last.plus(LATE)
     }
 
     /// Starts over as an episode that nobody was seen opening, in its place of the chain.
@@ -212,9 +240,10 @@ impl Episode {
 
     /// Takes in what another row showed of the same connection.
     pub(super) fn join(&mut self, other: &Episode) {
-        self.touch(other.first);
         self.touch(other.last);
-        self.opened = self.opened.min(other.opened);
+        if self.client().is_some() == other.client().is_some() {
+            self.opened = self.opened.min(other.opened);
+        }
         if (other.answered, other.server_number) < (self.answered, self.server_number) {
             (self.answered, self.server_number) = (other.answered, other.server_number);
         }

@@ -178,12 +178,12 @@ impl<A: Address> Gathered<A> {
     fn seen(&mut self, protocol: Protocol, views: &[View<A>], alone: bool) {
         let (ends, side, first) = views
             .iter()
-            .min_by_key(|(ends, side, episode)| (episode.began(), ends.end(other(*side))))
+            .min_by_key(|(ends, side, episode)| (episode.first(), ends.end(other(*side))))
             .unwrap_or(&views[0]);
         let dialled = ends.end(other(*side));
         let served = views
             .iter()
-            .max_by_key(|(ends, side, episode)| (episode.began(), ends.end(other(*side))))
+            .max_by_key(|(ends, side, episode)| (episode.first(), ends.end(other(*side))))
             .map(|(ends, side, _)| ends.end(other(*side)))
             .filter(|server| *server != dialled);
         let latency = match (first.opened(), first.answered()) {
@@ -205,7 +205,7 @@ impl<A: Address> Gathered<A> {
         let single = Single {
             client_port,
             identity: first.client().map_or(0, |(_, number)| number),
-            first: views.iter().map(|(_, _, episode)| episode.first).min().unwrap_or_default(),
+            first: views.iter().map(|(_, _, episode)| episode.first()).min().unwrap_or_default(),
             last: views.iter().map(|(_, _, episode)| episode.last).max().unwrap_or_default(),
             latency,
             datagrams: 0,
@@ -262,9 +262,9 @@ impl<A: Address> Gathered<A> {
             opening: Opening::Unseen { sides: [side(LOW), side(HIGH)] },
             outcome: episode.outcome(),
             connections: 1,
-            first: episode.first,
+            first: episode.first(),
             last: episode.last,
-            newest: episode.first,
+            newest: episode.first(),
             latency: Latencies::default(),
             datagrams: 0,
             dns: false,

@@ -10,9 +10,6 @@ use crate::flow::Outcome;
 use crate::protocol::Protocol;
 use crate::time::{SECOND, Timestamp};
 
-/// So many packets lie between two looks at what is held.
-pub(super) const EVERY: u64 = 1 << 12;
-
 /// After this time, in nanoseconds, nobody repeats an opening any more.
 const LONG: i64 = 150 * SECOND;
 

@@ -13,10 +13,10 @@ const COPIES: i64 = 130 * SECOND;
 /// The connections behind `episodes`, by client and time: copies of one are one, loose ends are tied, and segments that
 /// came before the opening they belong to are joined to it.
 pub(super) fn settle(mut episodes: Vec<Episode>, loose: &[Loose]) -> Vec<Episode> {
-    episodes.sort_by_key(|episode| (episode.client(), episode.first));
+    episodes.sort_by_key(|episode| (episode.client(), episode.first()));
     episodes.dedup_by(|later, earlier| {
         let opened = earlier.client().is_some();
-        let same = opened && earlier.client() == later.client() && later.first <= earlier.last.plus(COPIES);
+        let same = opened && earlier.client() == later.client() && later.first() <= earlier.last.plus(COPIES);
         if same {
             earlier.join(later);
         }
@@ -37,8 +37,8 @@ pub(super) fn settle(mut episodes: Vec<Episode>, loose: &[Loose]) -> Vec<Episode
 fn latest<'a>(episodes: &'a mut [Episode], loose: &Loose) -> Option<&'a mut Episode> {
     episodes
         .iter_mut()
-        .filter(|episode| episode.client().is_none() || episode.first <= loose.time)
-        .max_by_key(|episode| (episode.client().is_some(), episode.first))
+        .filter(|episode| episode.client().is_none() || episode.first() <= loose.time)
+        .max_by_key(|episode| (episode.client().is_some(), episode.first()))
 }
 
 fn tie(episodes: &mut [Episode], loose: &Loose) {
@@ -83,7 +83,7 @@ fn tie(episodes: &mut [Episode], loose: &Loose) {
                     .client()
                     .is_some_and(|(client, number)| client == side && sequence.is_none_or(|quoted| quoted == number))
             };
-            if let Some(episode) = episodes.iter_mut().filter(meant).max_by_key(|episode| episode.first) {
+            if let Some(episode) = episodes.iter_mut().filter(meant).max_by_key(|episode| episode.first()) {
                 episode.refuse(time);
             }
         }
@@ -105,7 +105,7 @@ fn crossing(episodes: &mut Vec<Episode>) {
             pair.sort_by_key(|episode| (episode.opened().is_none(), episode.opened(), episode.client()));
             let [mut first, second] = pair;
             // The other's opening acknowledges nothing, but it is the same connection at work.
-            first.answer(second.began(), second.client().map_or(0, |(_, number)| number));
+            first.answer(second.first(), second.client().map_or(0, |(_, number)| number));
             first.touch(second.last);
             episodes[at] = first;
         }
@@ -115,7 +115,7 @@ fn crossing(episodes: &mut Vec<Episode>) {
 
 /// Whether segments that fitted no opening when they came belong to `opened` after all.
 pub(super) fn owns(opened: &Episode, unseen: &Episode) -> bool {
-    opened.first <= unseen.first && (opened.is_answered() || opened.is_spoken())
+    opened.first() <= unseen.first() && (opened.is_answered() || opened.is_spoken())
 }
 
 /// Adds episodes that nobody was seen opening to the latest opening that owns them, and makes one of the others.
@@ -123,7 +123,7 @@ fn unseen(episodes: &mut Vec<Episode>) {
     let count = episodes.iter().take_while(|episode| episode.client().is_none()).count();
     let mut rest: Option<Episode> = None;
     for unseen in episodes.drain(..count).collect::<Vec<_>>() {
-        let owner = episodes.iter_mut().filter(|episode| owns(episode, &unseen)).max_by_key(|episode| episode.first);
+        let owner = episodes.iter_mut().filter(|episode| owns(episode, &unseen)).max_by_key(|episode| episode.first());
         match owner.or(rest.as_mut()) {
             Some(owner) => owner.join(&unseen),
             None => rest = Some(unseen),
@@ -139,7 +139,7 @@ fn unanswered(episodes: &mut Vec<Episode>) {
     if let [unseen, opened] = &mut episodes[..]
         && unseen.client().is_none()
         && opened.outcome() == Outcome::Unanswered
-        && opened.first <= unseen.first
+        && opened.first() <= unseen.first()
         && unseen.outcome() == Outcome::Established
     {
         opened.join(unseen);

@@ -18,6 +18,9 @@ fn compare(link: LinkType, data: &[u8]) -> bool {
     if let Some(packet) = plain {
         assert_eq!(Ok(packet), complete, "{link} {data:02x?}");
     }
+    if let Some(segment) = tcp4(link, data) {
+        assert_eq!(Some(Packet::from(segment)), plain, "{link} {data:02x?}");
+    }
     plain.is_some()
 }
 
@@ -33,6 +36,18 @@ fn in_recordings() {
         }
     }
     assert!(answered > 2000, "{answered} frames");
+}
+
+#[test]
+fn most_frames_take_the_shortest() {
+    for (link, header) in
+        [(LinkType::Ethernet, vec![0; 12]), (LinkType::LinuxSll, vec![0; 14]), (LinkType::LinuxSll2, vec![])]
+    {
+        let mut data = [&header[..], &[8, 0]].concat();
+        data.resize(if link == LinkType::LinuxSll2 { 20 } else { data.len() }, 0);
+        data.extend_from_slice(&v4());
+        assert!(tcp4(link, &data).is_some() && compare(link, &data), "{link}");
+    }
 }
 
 #[test]
