@@ -205,7 +205,7 @@ impl Tracker {
         if tcp.payload[0] == 22
             && let Some(name) = names::server_name(tcp.payload)
         {
-            self.names.insert(packet.addresses.destination(), &name, packet.addresses.source());
+            self.names.insert(packet.addresses.destination(), name, packet.addresses.source());
         }
         if names::is_dns_port(tcp.source) {
             let from = Socket { ip: packet.addresses.source(), port: tcp.source };
