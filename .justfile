@@ -14,6 +14,10 @@ update:
     RINGFENCE_UPDATE=1 INSTA_UPDATE=always cargo test -p ringfence --test tests
     git diff --stat
 
+# Fuzz one target; tests/fuzz/README.md has the list.
+fuzz TARGET SECONDS="600":
+    cargo +nightly fuzz run --fuzz-dir tests/fuzz {{TARGET}} -- -max_total_time={{SECONDS}}
+
 # The main job on a recording.
 demo:
     bash pcaps/demo.sh

@@ -86,10 +86,35 @@ fn captures() {
         (
             ("bad.pcap", pcap(LINK_USER0, &traffic::frames(TRAFFIC))),
             flows,
-            0,
-            &["14 of 14 frames hold no flow", "link type"],
+            2,
+            &["14 of 14 frames hold no flow", "error: none of the frames can be read: link type 147"],
             &[],
         ),
+        (
+            ("bad.pcap", pcap(LINK_USER0, &traffic::frames(TRAFFIC))),
+            "check --pcap bad.pcap --cluster cluster.yaml -q",
+            2,
+            &["error: none of the frames can be read: link type 147"],
+            &[],
+        ),
+        // One file that can be read is enough.
+        (
+            ("bad.pcap", pcap(LINK_USER0, &traffic::frames(TRAFFIC))),
+            "flows --pcap bad.pcap traffic.pcap",
+            0,
+            &["bad.pcap: 14 frames", "  link type 147: 14 frames that nobody can read", "14 of 28 frames hold no flow"],
+            &["8080/TCP", "9090/TCP"],
+        ),
+        (("bad.pcap", b"\xfd7zXZ\0\0".to_vec()), flows, 2, &["bad.pcap: compressed with xz"], &[]),
+        (none(), "flows --pcap traffic.pcap --summary -", 2, &["--summary -: stdout holds the data"], &[]),
+        (
+            none(),
+            "flows --pcap traffic.pcap --summary gone/s.json",
+            2,
+            &["--summary gone/s.json: No such file"],
+            &["8080/TCP"],
+        ),
+        (none(), "flows --pcap traffic.pcap --vxlan-port 0", 2, &["--vxlan-port", "0 is not in 1..=65535"], &[]),
         // A capture without flows is readable, and is not enough to generate from.
         (("bad.pcap", pcap(ETHERNET, &[])), flows, 0, &["bad.pcap: 0 frames, no frames"], &[]),
         (("bad.pcap", pcap(ETHERNET, &[])), "check --pcap bad.pcap --cluster cluster.yaml", 0, &["0 findings"], &[]),

@@ -2,6 +2,8 @@
 //!
 //! `program` runs it; `traffic` reads scripts of conversations, `packets` writes them as captures.
 //!
+//! `corpus` replays what fuzzing found, `account` is what `--summary` writes.
+//!
 //! `cases` are folders of readable input and expected output, those of `engine` and `lint` (`transcripts` runs them) need
 //! no traffic; `conformance` holds verdict tables against `reach`; `input` is what goes wrong with files, `arguments` what
 //! people type; `snapshots` show the output of the recordings in `pcaps/`, `recordings` hold it against their true edges;
@@ -11,11 +13,13 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod account;
 mod applications;
 mod arguments;
 mod captures;
 mod cases;
 mod conformance;
+mod corpus;
 mod engine;
 mod examiner;
 mod input;

@@ -5,8 +5,10 @@ mod hello;
 mod streams;
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
-use std::hash::{BuildHasher, Hash, Hasher, RandomState};
+use std::hash::{BuildHasher, Hasher};
 use std::net::IpAddr;
+
+use foldhash::fast::RandomState;
 
 pub use self::dns::{Dns, dns, is_dns_port};
 pub use self::hello::server_name;
@@ -68,7 +70,13 @@ impl Eq for Names {}
 impl Fingerprints {
     fn of(&self, address: IpAddr, name: &str, asker: IpAddr) -> u64 {
         let mut hasher = self.key.build_hasher();
-        (address, asker).hash(&mut hasher);
+        for ip in [address, asker] {
+            match ip {
+                IpAddr::V4(ip) => hasher.write_u32(ip.to_bits()),
+                IpAddr::V6(ip) => hasher.write_u128(ip.to_bits()),
+            }
+        }
+        hasher.write_u8(u8::from(address.is_ipv4()) << 1 | u8::from(asker.is_ipv4()));
         let mut lower = [0; 64];
         for piece in name.as_bytes().chunks(lower.len()) {
             let lower = &mut lower[..piece.len()];

@@ -288,7 +288,7 @@ impl Conversations {
         if tcp.payload[0] == HANDSHAKE
             && let Some(name) = names::server_name(tcp.payload)
         {
-            self.names.insert(addresses.destination(), &name, addresses.source());
+            self.names.insert(addresses.destination(), name, addresses.source());
         }
         if names::is_dns_port(tcp.source) {
             let from = Socket { ip: addresses.source(), port: tcp.source };

@@ -147,21 +147,44 @@ something close to it is at hand."
 /// Where flows come from.
 #[derive(Debug, clap::Args)]
 pub(crate) struct FlowInput {
-    /// Captures: pcap or pcapng, gzip or not; `-` for stdin
+    /// Captures: pcap or pcapng, plain or compressed with gzip or zstd; `-` for stdin
     #[arg(long = "pcap", value_name = "FILE", num_args = 1.., required = true)]
     pub(crate) pcaps: Vec<PathBuf>,
     #[command(flatten)]
-    pub(crate) window: Window,
+    pub(crate) reading: Reading,
 }
 
 /// Where flows come from, if anywhere.
 #[derive(Debug, clap::Args)]
 pub(crate) struct OptionalFlowInput {
-    /// Captures: pcap or pcapng, gzip or not; `-` for stdin
+    /// Captures: pcap or pcapng, plain or compressed with gzip or zstd; `-` for stdin
     #[arg(long = "pcap", value_name = "FILE", num_args = 1..)]
     pub(crate) pcaps: Vec<PathBuf>,
     #[command(flatten)]
+    pub(crate) reading: Reading,
+}
+
+/// How captures are read.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Reading {
+    #[command(flatten)]
     pub(crate) window: Window,
+    #[command(flatten)]
+    pub(crate) tunnels: Tunnels,
+    /// Write what was read, and what became of it, as one JSON object
+    #[arg(long, value_name = "FILE")]
+    pub(crate) summary: Option<PathBuf>,
+}
+
+/// Where tunnels are looked for besides the usual UDP ports.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Tunnels {
+    /// A UDP port of VXLAN, besides 4789 and 8472
+    #[arg(long = "vxlan-port", value_name = "PORT", num_args = 1.., value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) vxlan: Vec<u16>,
+    /// A UDP port of Geneve, besides 6081
+    #[arg(long = "geneve-port", value_name = "PORT", num_args = 1.., value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) geneve: Vec<u16>,
 }
 
 /// Which part of the traffic counts.

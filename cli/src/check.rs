@@ -11,7 +11,7 @@ use crate::exit::Exit;
 use crate::row::Row;
 use crate::selection::Selection;
 use crate::summary::number;
-use crate::{input, summary, table};
+use crate::{account, input, summary, table};
 
 #[derive(Serialize)]
 struct Report<'a> {
@@ -31,7 +31,7 @@ pub(crate) fn run(args: &CheckArgs, out: &mut impl Write) -> anyhow::Result<Exit
     let selection = Selection::new(&args.selected)?;
     let cluster = input::cluster(&args.cluster)?;
     let proposed = input::proposed(&args.policies)?;
-    let traffic = input::traffic(&args.flows.pcaps, &args.flows.window, &cluster.inventory, args.quiet)?;
+    let traffic = input::traffic(&args.flows.pcaps, &args.flows.reading, &cluster.inventory, args.quiet)?;
     let resolved = resolve(&traffic.tracked.flows, &traffic.tracked.names, &cluster.inventory);
     let policies = input::policies(&cluster.inventory, proposed.as_ref().map(|proposed| &proposed.inventory));
     let findings = check(&resolved.graph, policies, proposed.is_some(), &cluster.inventory);
@@ -57,6 +57,7 @@ pub(crate) fn run(args: &CheckArgs, out: &mut impl Write) -> anyhow::Result<Exit
     }
     out.flush()?;
     summary::input(&cluster, &traffic, &resolved.doubts, args.quiet)?;
+    account::write(args.flows.reading.summary.as_deref(), &traffic, &resolved.doubts)?;
     let mut err = io::stderr().lock();
     let refused = proposed.as_ref().map(|proposed| proposed.problems.as_slice()).unwrap_or_default();
     for problem in refused {
@@ -79,7 +80,7 @@ pub(crate) fn run(args: &CheckArgs, out: &mut impl Write) -> anyhow::Result<Exit
             )?;
         }
     }
-    Ok(if !refused.is_empty() || !cluster.problems.is_empty() {
+    Ok(if !refused.is_empty() || !cluster.problems.is_empty() || traffic.unreadable().is_some() {
         Exit::Unusable
     } else if findings.is_empty() {
         Exit::Fine

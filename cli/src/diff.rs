@@ -19,7 +19,7 @@ use crate::ports::{Party, Range, ranges};
 use crate::row::Row;
 use crate::selection::Selection;
 use crate::summary::number;
-use crate::{input, summary, table};
+use crate::{account, captures, input, summary, table};
 
 #[derive(Serialize)]
 struct Report<'a> {
@@ -126,7 +126,7 @@ pub(crate) fn run(args: &DiffArgs, out: &mut impl Write) -> anyhow::Result<Exit>
     let options = (&args.plugin).into();
     let traffic = match args.flows.pcaps.is_empty() {
         true => None,
-        false => Some(input::traffic(&args.flows.pcaps, &args.flows.window, cluster, args.quiet)?),
+        false => Some(input::traffic(&args.flows.pcaps, &args.flows.reading, cluster, args.quiet)?),
     };
     let resolved = traffic.as_ref().map(|traffic| resolve(&traffic.tracked.flows, &traffic.tracked.names, cluster));
     let observed = resolved.as_ref().map(|resolved| Observed::new(&resolved.graph, cluster));
@@ -162,7 +162,9 @@ pub(crate) fn run(args: &DiffArgs, out: &mut impl Write) -> anyhow::Result<Exit>
         refused |= summary::objects(common, None)?;
     }
     if let (Some(traffic), Some(resolved)) = (&traffic, &resolved) {
-        summary::damage(traffic)?;
+        account::write(args.flows.reading.summary.as_deref(), traffic, &resolved.doubts)?;
+        refused |= traffic.unreadable().is_some();
+        captures::damage(traffic)?;
         if !args.quiet {
             summary::traffic(traffic, &resolved.doubts, sides.common.as_ref().unwrap_or(&sides.old))?;
         }

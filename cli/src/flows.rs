@@ -13,13 +13,13 @@ use crate::drawing::{self, Arrow, Node};
 use crate::exit::Exit;
 use crate::row::Row;
 use crate::selection::Selection;
-use crate::{input, summary, table};
+use crate::{account, input, summary, table};
 
 /// Runs the command.
 pub(crate) fn run(args: &FlowsArgs, out: &mut impl Write) -> anyhow::Result<Exit> {
     let selection = Selection::new(&args.selected)?;
     let cluster = input::cluster(&args.cluster)?;
-    let traffic = input::traffic(&args.flows.pcaps, &args.flows.window, &cluster.inventory, args.quiet)?;
+    let traffic = input::traffic(&args.flows.pcaps, &args.flows.reading, &cluster.inventory, args.quiet)?;
     let resolved = resolve(&traffic.tracked.flows, &traffic.tracked.names, &cluster.inventory);
     let edges: Vec<&Edge> = resolved
         .graph
@@ -39,7 +39,8 @@ pub(crate) fn run(args: &FlowsArgs, out: &mut impl Write) -> anyhow::Result<Exit
     }
     out.flush()?;
     summary::input(&cluster, &traffic, &resolved.doubts, args.quiet)?;
-    Ok(if cluster.problems.is_empty() { Exit::Fine } else { Exit::Unusable })
+    account::write(args.flows.reading.summary.as_deref(), &traffic, &resolved.doubts)?;
+    Ok(if cluster.problems.is_empty() && traffic.unreadable().is_none() { Exit::Fine } else { Exit::Unusable })
 }
 
 fn rows<'a>(edges: &'a [&Edge]) -> impl Iterator<Item = (&'a Edge, Outcome, &'a Evidence)> {

@@ -19,7 +19,7 @@ use crate::args::GenerateArgs;
 use crate::exit::Exit;
 use crate::selection::Selection;
 use crate::summary::{self, number};
-use crate::{declared, input};
+use crate::{account, declared, input};
 
 /// Edges named one by one in each list of the summary.
 const NAMED: usize = 5;
@@ -38,7 +38,7 @@ pub(crate) fn run(args: &GenerateArgs, out: &mut impl Write) -> anyhow::Result<E
     }
     let cluster = input::cluster(&args.cluster)?;
     let watched = watched(&args.watched, &cluster.inventory)?;
-    let traffic = input::traffic(&args.flows.pcaps, &args.flows.window, &cluster.inventory, args.quiet)?;
+    let traffic = input::traffic(&args.flows.pcaps, &args.flows.reading, &cluster.inventory, args.quiet)?;
     let resolved = resolve(&traffic.tracked.flows, &traffic.tracked.names, &cluster.inventory);
     let options = Options {
         choices: Choices { allow_metadata: args.allow_metadata, exclude },
@@ -62,6 +62,7 @@ pub(crate) fn run(args: &GenerateArgs, out: &mut impl Write) -> anyhow::Result<E
         })
         .collect();
     summary::input(&cluster, &traffic, &resolved.doubts, args.quiet)?;
+    account::write(args.flows.reading.summary.as_deref(), &traffic, &resolved.doubts)?;
     if !proof.holds() {
         report_failure(&proof)?;
         return Ok(Exit::Findings);
@@ -90,7 +91,7 @@ pub(crate) fn run(args: &GenerateArgs, out: &mut impl Write) -> anyhow::Result<E
         }
     }
     let learned = plan.policies.iter().any(|planned| !planned.workloads.is_empty());
-    Ok(if !cluster.problems.is_empty() {
+    Ok(if !cluster.problems.is_empty() || traffic.unreadable().is_some() {
         Exit::Unusable
     } else if !learned {
         Exit::Insufficient

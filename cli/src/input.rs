@@ -1,19 +1,21 @@
 //! What the arguments stand for: captures read to flows, objects to an inventory.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::{self, IsTerminal, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, bail};
+use capture::file::FileStatistics;
 use capture::merge::{self, Span};
-use capture::{CaptureFile, Decoder, Settings, Timestamp, Tracked, Tracker};
+use capture::packet::TunnelPorts;
+use capture::{CaptureFile, Damage, Decoder, LinkType, Settings, Timestamp, Tracked, Tracker};
 use synth::inventory::{Inventory, Options};
 use synth::manifest::Objects;
 use synth::policy::PolicySet;
 
-use crate::args::{ClusterInput, Window};
+use crate::args::{ClusterInput, Reading, Tunnels};
 
 /// The cluster's objects and what could not be read of them.
 pub(crate) struct Cluster {
@@ -26,15 +28,36 @@ pub(crate) struct Cluster {
 pub(crate) struct Observer {
     pub(crate) name: String,
     pub(crate) span: Span,
-    pub(crate) frames: u64,
-    pub(crate) dropped: u64,
-    pub(crate) damage: Option<String>,
+    pub(crate) statistics: FileStatistics,
+    pub(crate) damage: Option<Damage>,
+}
+
+impl Observer {
+    /// Packets lost during the capture, as far as the file says so.
+    pub(crate) fn dropped(&self) -> u64 {
+        self.statistics.interfaces.iter().filter_map(|interface| interface.dropped()).sum()
+    }
 }
 
 /// Flows and where they come from.
 pub(crate) struct Traffic {
     pub(crate) tracked: Tracked,
     pub(crate) observers: Vec<Observer>,
+}
+
+impl Traffic {
+    /// The link types of all frames, if nobody can read any of them.
+    pub(crate) fn unreadable(&self) -> Option<BTreeSet<LinkType>> {
+        let interfaces = self.observers.iter().flat_map(|observer| &observer.statistics.interfaces);
+        let links: BTreeSet<LinkType> =
+            interfaces.filter(|interface| interface.frames > 0).map(|interface| interface.link).collect();
+        (!links.is_empty() && !links.iter().copied().any(is_readable)).then_some(links)
+    }
+}
+
+/// Whether the packets in the frames of a link type can be found.
+pub(crate) fn is_readable(link: LinkType) -> bool {
+    !matches!(link, LinkType::Unknown(_))
 }
 
 /// Reads the cluster input; without any the inventory is empty.
@@ -132,13 +155,24 @@ fn manifest_files(path: &Path) -> anyhow::Result<Vec<PathBuf>> {
     Ok(files)
 }
 
+/// The UDP ports of tunnels: the usual ones and those given.
+fn tunnel_ports(tunnels: &Tunnels) -> TunnelPorts {
+    let mut ports = TunnelPorts::default();
+    ports.vxlan.extend(&tunnels.vxlan);
+    ports.geneve.extend(&tunnels.geneve);
+    ports
+}
+
 /// Reads the captures as one, by time. Addresses that change hands in `inventory` start new conversations.
 pub(crate) fn traffic(
     pcaps: &[PathBuf],
-    window: &Window,
+    reading: &Reading,
     inventory: &Inventory,
     quiet: bool,
 ) -> anyhow::Result<Traffic> {
+    if reading.summary.as_ref().is_some_and(|path| path.as_os_str() == "-") {
+        bail!("--summary -: stdout holds the data; give a file");
+    }
     let stdin = pcaps.iter().filter(|path| path.as_os_str() == "-").count();
     if stdin > 1 {
         bail!("--pcap -: stdin can be read only once");
@@ -153,9 +187,9 @@ pub(crate) fn traffic(
         sources: pcaps.len() as u16,
         ..Settings::default()
     };
-    let mut tracker = Tracker::new(settings, Decoder::default());
-    let since = window.since.unwrap_or(Timestamp::MIN);
-    let until = window.until.unwrap_or(Timestamp::MAX);
+    let mut tracker = Tracker::new(settings, Decoder::new(tunnel_ports(&reading.tunnels)));
+    let since = reading.window.since.unwrap_or(Timestamp::MIN);
+    let until = reading.window.until.unwrap_or(Timestamp::MAX);
     let show = !quiet && io::stderr().is_terminal();
     let progress = |frames: u64| {
         if show && frames.is_multiple_of(1 << 20) {
@@ -170,14 +204,8 @@ pub(crate) fn traffic(
         .iter()
         .zip(spans)
         .map(|(file, span)| {
-            let statistics = file.statistics();
-            Observer {
-                name: file.name().to_string(),
-                span,
-                frames: statistics.frames,
-                dropped: statistics.interfaces.iter().filter_map(capture::file::Interface::dropped).sum(),
-                damage: file.damage().map(ToString::to_string),
-            }
+            let (name, statistics) = (file.name().to_string(), file.statistics());
+            Observer { name, span, statistics, damage: file.damage().cloned() }
         })
         .collect();
     Ok(Traffic { tracked: tracker.finish(), observers })

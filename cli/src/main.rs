@@ -3,7 +3,9 @@
 //! Owns people, files and exit codes; everything that decides anything is in `capture` and `synth`. `args` is what the
 //! user typed, `input` what it stands for, and each subcommand is a file.
 
+mod account;
 mod args;
+mod captures;
 mod check;
 mod declared;
 mod diff;

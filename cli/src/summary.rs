@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use capture::Timestamp;
 use synth::resolve::Doubts;
 
+use crate::captures;
 use crate::input::{Cluster, Traffic};
 
 /// A time without its fraction, for people.
@@ -57,23 +58,11 @@ pub(crate) fn objects(cluster: &Cluster, proposed: Option<&Cluster>) -> io::Resu
 /// Reports problems always, and the summary of the input unless `quiet`.
 pub(crate) fn input(cluster: &Cluster, traffic: &Traffic, doubts: &Doubts, quiet: bool) -> io::Result<()> {
     objects(cluster, None)?;
-    damage(traffic)?;
+    captures::damage(traffic)?;
     if quiet {
         return Ok(());
     }
     self::traffic(traffic, doubts, cluster)
-}
-
-/// Reports what could not be read of captures.
-pub(crate) fn damage(traffic: &Traffic) -> io::Result<()> {
-    let mut err = io::stderr().lock();
-    for observer in &traffic.observers {
-        if let Some(damage) = &observer.damage {
-            let (name, frames) = (&observer.name, number(observer.frames));
-            writeln!(err, "warning: {name}: {damage}; the {frames} frames before it count")?;
-        }
-    }
-    Ok(())
 }
 
 /// Warnings about the objects, and what the captures held.
@@ -82,18 +71,9 @@ pub(crate) fn traffic(traffic: &Traffic, doubts: &Doubts, cluster: &Cluster) -> 
     for warning in &cluster.inventory.warnings {
         writeln!(err, "warning: {warning}")?;
     }
-    for observer in &traffic.observers {
-        let span = match observer.span.times {
-            Some((first, last)) => format!("{} .. {}", to_second(first), to_second(last)),
-            None => "no frames".to_string(),
-        };
-        let lost = if observer.dropped > 0 {
-            format!(", {} lost while capturing", number(observer.dropped))
-        } else {
-            String::new()
-        };
-        writeln!(err, "{}: {} frames, {span}{lost}", observer.name, number(observer.frames))?;
-    }
+    drop(err);
+    captures::contents(traffic)?;
+    let mut err = io::stderr().lock();
     let tally = &traffic.tracked.tally;
     if !tally.decoded.skipped.is_empty() {
         let buckets: Vec<String> = tally
@@ -110,6 +90,9 @@ pub(crate) fn traffic(traffic: &Traffic, doubts: &Doubts, cluster: &Cluster) -> 
             buckets.join(", ")
         )?;
     }
+    for (tunnel, count) in &tally.decoded.opaque {
+        writeln!(err, "{} frames of {}: inner traffic not visible", number(*count), tunnel.text())?;
+    }
     if tally.remnants > 0 {
         writeln!(err, "{} conversations showed only resets or ICMP errors", number(tally.remnants))?;
     }
@@ -119,6 +102,7 @@ pub(crate) fn traffic(traffic: &Traffic, doubts: &Doubts, cluster: &Cluster) -> 
             tally.unjoined,
             "conversations whose views at several capture points were not joined, because there were too many",
         ),
+        (tally.decoded.evicted, "fragmented packets were given up early, because there were too many"),
         (tally.forgotten, "resets and ICMP errors were forgotten, because there were too many"),
         (
             tally.dropped,
@@ -128,6 +112,10 @@ pub(crate) fn traffic(traffic: &Traffic, doubts: &Doubts, cluster: &Cluster) -> 
         if count > 0 {
             writeln!(err, "warning: {} {what}", number(count))?;
         }
+    }
+    let unnamed = traffic.tracked.names.dropped();
+    if unnamed > 0 {
+        writeln!(err, "{} times a name of an address was left out: there are too many", number(unnamed))?;
     }
     for ((first, second), skew) in &traffic.tracked.skew {
         if skew.abs() >= SKEW {
