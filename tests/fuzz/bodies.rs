@@ -50,9 +50,9 @@ pub fn pipeline(data: &[u8]) {
         let Some(mut file) = open(data) else { return };
         let settings = Settings { sources: 2, limits, ..Settings::default() };
         let mut tracker = Tracker::new(settings, Decoder::default());
-        for number in 0..100_000 {
+        for number in 0..100_000_u32 {
             let Ok(Some(frame)) = file.next() else { break };
-            tracker.frame(number & 1, &frame);
+            tracker.frame((number & 1) as u16, &frame);
         }
         let tracked = tracker.finish();
         assert!(tracked.flows.is_sorted());
