@@ -45,8 +45,8 @@ pub fn frames(script: &str) -> Vec<Frame> {
 
 /// The frames of conversations, by time.
 pub fn write(conversations: &[Conversation]) -> Vec<Frame> {
-    // Initial sequence numbers and initiate tags are far apart and never 0.
-    let identity = |index: usize| (index as u32 + 1) * 100_000;
+    // Initial sequence numbers are as far apart as those of one second and the next (RFC 9293 §3.4.1), and never 0.
+    let identity = |index: usize| (index as u32 + 1) * 250_000;
     let mut frames: Vec<Frame> =
         conversations.iter().enumerate().flat_map(|(index, one)| one.frames(identity(index))).collect();
     frames.sort_by_key(|(time, _)| *time);
