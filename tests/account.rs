@@ -99,9 +99,10 @@ fn losses_and_damage_have_their_place() {
                 "damage": { "packet": 5, "offset": 528, "message": "cut short: 50 of 96 bytes" },
             }],
             "frames": 17,
-            "buckets": { "decoded": 14, "not_ip": 1, "unknown_link_type_147": 2 },
+            "buckets": { "decoded": 14, "not_ip": 1, "unknown_link_147": 2 },
+            "opaque": {},
             "lost": 34,
-            "limits": { "hurried": 0, "names": 0 },
+            "limits": { "evicted": 0, "unjoined": 0, "forgotten": 0, "dropped": 0, "fragments": 0, "names": 0 },
             "conversations": { "all": 2, "remnants": 0, "guessed": 0, "ambiguous": 0, "unresolved": 0 },
         })
     );

@@ -89,6 +89,19 @@ enum Step {
     },
 }
 
+impl Record {
+    #[inline]
+    fn frame<'a>(&self, input: &'a Input) -> Frame<'a> {
+        Frame {
+            time: self.time,
+            link: self.link,
+            interface: self.interface,
+            data: input.consumed(self.at, self.length),
+            original_length: self.original_length,
+        }
+    }
+}
+
 /// Why a format goes no further.
 enum Stop {
     Fault(Fault),
@@ -179,14 +192,8 @@ impl CaptureFile {
     /// [`FileError::Read`] only, and nothing but `None` after it.
     #[inline]
     pub fn advance(&mut self) -> Result<Option<Timestamp>, FileError> {
-        // What is left of the window holds the next frame, but for one time in thousands.
-        let quick = match &mut self.format {
-            Format::Pcap(pcap) => pcap.quick(&mut self.input),
-            Format::Pcapng(pcapng) => pcapng.quick(&mut self.input),
-        };
-        match quick {
+        match self.quick() {
             Some(record) => {
-                self.frames += 1;
                 self.current = Some(record);
                 Ok(Some(record.time))
             }
@@ -225,16 +232,46 @@ impl CaptureFile {
         }
     }
 
+    /// Hands the frame that [`CaptureFile::advance`] went to, and those behind it, to `take`, up to the first that is
+    /// later than `until`; goes to that one and tells its time, or `None` as [`CaptureFile::advance`] does.
+    ///
+    /// # Errors
+    /// As [`CaptureFile::advance`].
+    pub fn run(&mut self, until: Timestamp, mut take: impl FnMut(&Frame<'_>)) -> Result<Option<Timestamp>, FileError> {
+        loop {
+            match self.current() {
+                Some(frame) if frame.time > until => return Ok(Some(frame.time)),
+                Some(frame) => take(&frame),
+                None => {}
+            }
+            while let Some(record) = self.quick() {
+                if record.time > until {
+                    self.current = Some(record);
+                    return Ok(Some(record.time));
+                }
+                take(&record.frame(&self.input));
+            }
+            if self.advance_slowly()?.is_none() {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// The next record if what is left of the window holds it, as it does but for one time in thousands.
+    #[inline]
+    fn quick(&mut self) -> Option<Record> {
+        let record = match &mut self.format {
+            Format::Pcap(pcap) => pcap.quick(&mut self.input),
+            Format::Pcapng(pcapng) => pcapng.quick(&mut self.input),
+        };
+        self.frames += u64::from(record.is_some());
+        record
+    }
+
     /// The frame that [`CaptureFile::advance`] went to.
     #[inline]
     pub fn current(&self) -> Option<Frame<'_>> {
-        self.current.as_ref().map(|record| Frame {
-            time: record.time,
-            link: record.link,
-            interface: record.interface,
-            data: self.input.consumed(record.at, record.length),
-            original_length: record.original_length,
-        })
+        self.current.as_ref().map(|record| record.frame(&self.input))
     }
 
     /// [`CaptureFile::advance`] and [`CaptureFile::current`] in one.

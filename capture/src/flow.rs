@@ -77,6 +77,17 @@ pub enum Proof {
 /// Who opened the conversation.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Opening {
+    /// Somebody was seen opening several conversations alike, each from a socket that did nothing else.
+    Alike {
+        /// Who opened them.
+        client: IpAddr,
+        /// The address that the client used: the server's before any translation.
+        dialled: Socket,
+        /// The server's address after translation, where second views of the conversations showed another one.
+        served: Option<Socket>,
+        /// What proves it, of each of them.
+        proof: Proof,
+    },
     /// Somebody was seen doing it.
     Seen {
         /// Who opened it.
@@ -115,7 +126,65 @@ pub struct Speech {
     pub response: bool,
 }
 
-/// One conversation: a TCP connection, an SCTP association, a UDP 5-tuple.
+impl Speech {
+    /// Reads the first bytes of a segment.
+    #[inline(always)]
+    pub fn of(payload: &[u8]) -> Speech {
+        // Most segments begin with none of these bytes.
+        match payload.first() {
+            Some(22 | b'+' | b'2' | b'D' | b'G' | b'H' | b'O' | b'P') => Speech::read(payload),
+            _ => Speech::default(),
+        }
+    }
+
+    fn read(payload: &[u8]) -> Speech {
+        const REQUESTS: [&[u8]; 8] =
+            [b"GET ", b"POST ", b"PUT ", b"HEAD ", b"DELETE ", b"PATCH ", b"OPTIONS ", b"PRI * HTTP/2"];
+        const RESPONSES: [&[u8]; 4] = [b"HTTP/1.", b"220 ", b"220-", b"+OK "];
+        match payload {
+            // RFC 8446 §4: ClientHello is handshake type 1, ServerHello 2.
+            [22, 3, _, _, _, kind @ 1..=2, ..] => Speech { request: *kind == 1, response: *kind == 2 },
+            _ => Speech {
+                request: REQUESTS.iter().any(|start| payload.starts_with(start)),
+                response: RESPONSES.iter().any(|start| payload.starts_with(start)),
+            },
+        }
+    }
+}
+
+/// How often each time from SYN to SYN-ACK (INIT to INIT ACK) was seen, to five significant bits: about 3 %.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub struct Latencies(Vec<(u32, u32)>);
+
+impl Latencies {
+    /// Notes one, in microseconds.
+    pub fn record(&mut self, microseconds: u32) {
+        let shift = (u32::BITS - microseconds.leading_zeros()).saturating_sub(5);
+        self.add(microseconds >> shift << shift, 1);
+    }
+
+    fn add(&mut self, value: u32, count: u32) {
+        match self.0.binary_search_by_key(&value, |(known, _)| *known) {
+            Ok(at) => self.0[at].1 = self.0[at].1.saturating_add(count),
+            Err(at) => self.0.insert(at, (value, count)),
+        }
+    }
+
+    /// Takes in all of `other`.
+    pub fn merge(&mut self, other: &Latencies) {
+        for (value, count) in &other.0 {
+            self.add(*value, *count);
+        }
+    }
+
+    /// Each value in microseconds and its count, ascending.
+    pub fn iter(&self) -> impl Iterator<Item = (u32, u32)> {
+        self.0.iter().copied()
+    }
+}
+
+/// One conversation (a TCP connection, an SCTP association, a UDP 5-tuple), or several that differ in nothing but the
+/// client's port and the time.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Flow {
     /// The transport protocol.
@@ -124,15 +193,19 @@ pub struct Flow {
     pub opening: Opening,
     /// How it went.
     pub outcome: Outcome,
-    /// The first packet, at whichever capture point was first.
+    /// How many conversations it stands for; 1 unless they are [`Opening::Alike`].
+    pub connections: u64,
+    /// The first packet, at whichever capture point was first; of the first conversation.
     pub first: Timestamp,
-    /// The last packet.
+    /// The last packet, of any.
     pub last: Timestamp,
-    /// Microseconds from SYN to SYN-ACK (INIT to INIT ACK) at the capture point nearest to the client.
-    pub latency: Option<u32>,
-    /// UDP: how many different datagrams the client was seen sending, four at most; copies of one at several capture
-    /// points are one, or two. 0 for other protocols.
-    pub datagrams: u32,
+    /// The first packet of the conversation that began last.
+    pub newest: Timestamp,
+    /// From SYN to SYN-ACK (INIT to INIT ACK) at the capture point nearest to the client.
+    pub latency: Latencies,
+    /// UDP that was not answered: how many different datagrams the clients were seen sending, four of each conversation
+    /// at most; copies of one at several capture points are one, or two. 0 for everything else.
+    pub datagrams: u64,
     /// UDP: a DNS message was read.
     pub dns: bool,
 }

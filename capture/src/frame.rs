@@ -39,6 +39,30 @@ pub enum LinkType {
     Null,
     /// 108, OpenBSD loopback: a protocol family in network byte order.
     Loop,
+    /// 9, PPP, with or without HDLC-like framing (RFC 1661, RFC 1662).
+    Ppp,
+    /// 50, PPP in HDLC-like framing, or Cisco's HDLC.
+    PppHdlc,
+    /// 166 and 204, PPP behind a byte that tells the direction.
+    PppWithDirection,
+    /// 51, PPPoE without the Ethernet header (RFC 2516).
+    PppEther,
+    /// 104, Cisco's HDLC.
+    CiscoHdlc,
+    /// 100, 802.2 without a link header before it (RFC 1483).
+    LlcSnap,
+    /// 109, OpenBSD's view into IPsec, decrypted.
+    Enc,
+    /// 117, OpenBSD's packet filter log.
+    Pflog,
+    /// 192, per-packet information: a header before another link type.
+    Ppi,
+    /// 219, MPLS labels.
+    Mpls,
+    /// 239, Linux netfilter log: `iptables -j NFLOG`.
+    Nflog,
+    /// 258, Apple's view of several interfaces: a header before another link type.
+    Pktap,
     /// Any other number of the registry.
     Unknown(u16),
 }
@@ -53,18 +77,30 @@ impl LinkType {
         match number & 0xffff {
             0 => LinkType::Null,
             1 => LinkType::Ethernet,
+            9 => LinkType::Ppp,
             12 | 14 | 101 => LinkType::RawIp,
+            50 => LinkType::PppHdlc,
+            51 => LinkType::PppEther,
+            100 => LinkType::LlcSnap,
+            104 => LinkType::CiscoHdlc,
             108 => LinkType::Loop,
+            109 => LinkType::Enc,
             113 => LinkType::LinuxSll,
+            117 => LinkType::Pflog,
+            166 | 204 => LinkType::PppWithDirection,
+            192 => LinkType::Ppi,
+            219 => LinkType::Mpls,
             228 => LinkType::RawIpv4,
             229 => LinkType::RawIpv6,
+            239 => LinkType::Nflog,
+            258 => LinkType::Pktap,
             276 => LinkType::LinuxSll2,
             other => LinkType::Unknown(other as u16),
         }
     }
 }
 
-/// The registry's name without its prefix, `LINUX_SLL2`; `link type 147` where there is none to say.
+/// The registry's name without its prefix, `LINUX_SLL2`; `link type 400` where there is none to say.
 impl fmt::Display for LinkType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
@@ -76,11 +112,89 @@ impl fmt::Display for LinkType {
             LinkType::RawIpv6 => "IPV6",
             LinkType::Null => "NULL",
             LinkType::Loop => "LOOP",
+            LinkType::Ppp => "PPP",
+            LinkType::PppHdlc => "PPP_HDLC",
+            LinkType::PppWithDirection => "PPP_WITH_DIR",
+            LinkType::PppEther => "PPP_ETHER",
+            LinkType::CiscoHdlc => "C_HDLC",
+            LinkType::LlcSnap => "ATM_RFC1483",
+            LinkType::Enc => "ENC",
+            LinkType::Pflog => "PFLOG",
+            LinkType::Ppi => "PPI",
+            LinkType::Mpls => "MPLS",
+            LinkType::Nflog => "NFLOG",
+            LinkType::Pktap => "PKTAP",
             &LinkType::UNDESCRIBED => "undescribed interface",
-            LinkType::Unknown(number) => return write!(f, "link type {number}"),
+            &LinkType::Unknown(number @ 147..=162) => return write!(f, "USER{}", number - 147),
+            LinkType::Unknown(number) => match UNREAD.iter().find(|(other, _)| other == number) {
+                Some((_, name)) => name,
+                None => return write!(f, "link type {number}"),
+            },
         })
     }
 }
+
+/// Names of link types whose frames are not read: they hold no IP, or that of radio links.
+const UNREAD: [(u16, &str); 58] = [
+    (3, "AX25"),
+    (6, "IEEE802_5"),
+    (7, "ARCNET_BSD"),
+    (8, "SLIP"),
+    (10, "FDDI"),
+    (99, "SYMANTEC_FIREWALL"),
+    (105, "IEEE802_11"),
+    (107, "FRELAY"),
+    (112, "ECONET"),
+    (114, "LTALK"),
+    (119, "IEEE802_11_PRISM"),
+    (122, "IP_OVER_FC"),
+    (123, "SUNATM"),
+    (127, "IEEE802_11_RADIOTAP"),
+    (129, "ARCNET_LINUX"),
+    (138, "APPLE_IP_OVER_IEEE1394"),
+    (140, "MTP2"),
+    (141, "MTP3"),
+    (142, "SCCP"),
+    (143, "DOCSIS"),
+    (144, "LINUX_IRDA"),
+    (163, "IEEE802_11_AVS"),
+    (177, "LINUX_LAPD"),
+    (187, "BLUETOOTH_HCI_H4"),
+    (189, "USB_LINUX"),
+    (195, "IEEE802_15_4_WITHFCS"),
+    (197, "ERF"),
+    (201, "BLUETOOTH_HCI_H4_WITH_PHDR"),
+    (203, "LAPD"),
+    (209, "IPMB_LINUX"),
+    (215, "IEEE802_15_4_NONASK_PHY"),
+    (220, "USB_LINUX_MMAPPED"),
+    (224, "FC_2"),
+    (226, "IPNET"),
+    (227, "CAN_SOCKETCAN"),
+    (230, "IEEE802_15_4_NOFCS"),
+    (231, "DBUS"),
+    (240, "NETANALYZER"),
+    (241, "NETANALYZER_TRANSPARENT"),
+    (242, "IPOIB"),
+    (243, "MPEG_2_TS"),
+    (245, "NFC_LLCP"),
+    (247, "INFINIBAND"),
+    (248, "SCTP"),
+    (249, "USBPCAP"),
+    (251, "BLUETOOTH_LE_LL"),
+    (252, "WIRESHARK_UPPER_PDU"),
+    (253, "NETLINK"),
+    (254, "BLUETOOTH_LINUX_MONITOR"),
+    (255, "BLUETOOTH_BREDR_BB"),
+    (256, "BLUETOOTH_LE_LL_WITH_PHDR"),
+    (259, "EPON"),
+    (266, "USB_DARWIN"),
+    (271, "VSOCK"),
+    (272, "NORDIC_BLE"),
+    (274, "ETHERNET_MPACKET"),
+    (283, "IEEE802_15_4_TAP"),
+    (290, "ETW"),
+];
 
 #[cfg(test)]
 mod tests {
@@ -96,7 +210,19 @@ mod tests {
             (101, LinkType::RawIp, "RAW"),
             (108, LinkType::Loop, "LOOP"),
             (113, LinkType::LinuxSll, "LINUX_SLL"),
-            (147, LinkType::Unknown(147), "link type 147"),
+            (9, LinkType::Ppp, "PPP"),
+            (50, LinkType::PppHdlc, "PPP_HDLC"),
+            (51, LinkType::PppEther, "PPP_ETHER"),
+            (104, LinkType::CiscoHdlc, "C_HDLC"),
+            (105, LinkType::Unknown(105), "IEEE802_11"),
+            (127, LinkType::Unknown(127), "IEEE802_11_RADIOTAP"),
+            (147, LinkType::Unknown(147), "USER0"),
+            (162, LinkType::Unknown(162), "USER15"),
+            (220, LinkType::Unknown(220), "USB_LINUX_MMAPPED"),
+            (239, LinkType::Nflog, "NFLOG"),
+            (253, LinkType::Unknown(253), "NETLINK"),
+            (258, LinkType::Pktap, "PKTAP"),
+            (400, LinkType::Unknown(400), "link type 400"),
             (228, LinkType::RawIpv4, "IPV4"),
             (229, LinkType::RawIpv6, "IPV6"),
             (276, LinkType::LinuxSll2, "LINUX_SLL2"),

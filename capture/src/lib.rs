@@ -13,6 +13,7 @@
 pub mod decode;
 pub mod file;
 pub mod flow;
+mod fragments;
 pub mod frame;
 pub mod merge;
 pub mod names;
@@ -23,9 +24,10 @@ pub mod track;
 
 pub use decode::{Decoded, Decoder};
 pub use file::{CaptureFile, Damage, FileError};
-pub use flow::{Flow, Opening, Outcome, Proof, Side, Socket};
+pub use flow::{Flow, Latencies, Opening, Outcome, Proof, Side, Socket};
 pub use frame::{Frame, LinkType};
 pub use names::Names;
+pub use packet::TunnelPorts;
 pub use protocol::Protocol;
 pub use time::Timestamp;
-pub use track::{Tally, Tracked, Tracker};
+pub use track::{Limits, Settings, Tally, Tracked, Tracker};

@@ -35,20 +35,24 @@ pub fn read(
     }
     let mut count = 0u64;
     while let Some(at) = (0..next.len()).min_by_key(|at| next[*at]) {
-        let (time, index) = next[at];
-        let span = &mut spans[index].times;
-        *span = Some(span.map_or((time, time), |(first, last)| (first.min(time), last.max(time))));
-        if since <= time
-            && time < until
-            && let Some(frame) = files[index].current()
-        {
-            tracker.frame(index as u16, &frame);
-        }
-        count += 1;
-        if count.is_multiple_of(1 << 16) {
-            progress(count);
-        }
-        match files[index].advance()? {
+        // Up to the next frame of any other file.
+        let rest = (0..next.len()).filter(|other| *other != at).map(|other| next[other].0);
+        let turn = rest.min().unwrap_or(Timestamp::MAX);
+        let index = next[at].1;
+        let (mut first, mut last) = spans[index].times.unwrap_or((Timestamp::MAX, Timestamp::MIN));
+        let following = files[index].run(turn, |frame| {
+            let time = frame.time;
+            (first, last) = (first.min(time), last.max(time));
+            if since <= time && time < until {
+                tracker.frame(index as u16, frame);
+            }
+            count += 1;
+            if count.is_multiple_of(1 << 16) {
+                progress(count);
+            }
+        })?;
+        spans[index].times = Some((first, last));
+        match following {
             Some(time) => next[at].0 = time,
             None => {
                 next.swap_remove(at);

@@ -1,64 +1,36 @@
 //! Packets to flows.
 //!
-//! Files of one run are read in the order of time ([`crate::merge`]); within them packets are put back into that order
-//! (`reorder`). Names are taken at once, because their order decides nothing; DNS over TCP is put together at the end.
+//! What is kept of a conversation does not depend on the order in which its packets come, so files can be read in any
+//! order, and a packet costs one search in a table. DNS over TCP alone waits to be put together.
+//!
+//! `packet -> ends -> connection (episode) | datagram -> settle -> gather (row) -> flow`
 
 mod connection;
 mod datagram;
-mod reorder;
+mod ends;
+mod episode;
+mod gather;
+mod limit;
+mod row;
+mod settle;
+mod table;
 
 use std::collections::{BTreeMap, HashMap};
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::decode::{Decoded, Decoder};
-use crate::flow::{Flow, Socket, Speech};
+use crate::flow::{Flow, Socket};
 use crate::frame::Frame;
 use crate::names::{self, Dns, DnsStreams, Names};
-use crate::packet::{Chunk, Packet, Tcp, Transport, Udp};
+use crate::packet::{Addresses, Packet, Quoted, Sctp, Tcp, Tcp4, Transport, Udp, flag};
 use crate::protocol::Protocol;
 use crate::time::Timestamp;
 
-use connection::Connections;
-use datagram::Datagrams;
-use reorder::{Reorder, Waiting};
-
-/// Both ends of a conversation, the lower socket first, so that both directions are one key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-struct Pair {
-    protocol: Protocol,
-    low: Socket,
-    high: Socket,
-    /// How often the addresses had changed hands before: an address' next holder starts afresh.
-    epoch: u32,
-}
-
-/// Which end of a [`Pair`] sent a packet; an index.
-const LOW: usize = 0;
-const HIGH: usize = 1;
-
-/// What a packet does to its conversation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Event {
-    Tcp {
-        flags: u8,
-        sequence: u32,
-        acknowledgment: u32,
-        length: u16,
-        speech: Speech,
-    },
-    Sctp {
-        tag: u32,
-        chunk: Chunk,
-    },
-    Datagram {
-        mark: u64,
-        dns: Option<DnsRole>,
-    },
-    /// An ICMP error quotes a packet that the side sent; the sequence number is TCP's.
-    Unreachable {
-        sequence: Option<u32>,
-    },
-}
+use connection::{Connections, Segment};
+use datagram::{Datagram, Datagrams};
+use ends::{Address, Ends};
+use gather::{Gathered, Moments, passed};
+pub use limit::Limits;
 
 /// Whether a datagram asks or answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -80,8 +52,25 @@ struct DnsSegment {
 /// Bytes of DNS over TCP that wait at most.
 const MAX_DNS_BYTES: usize = 16 << 20;
 
-/// When addresses change hands, in ascending order. A conversation never spans such a moment.
+/// Openings whose times at several files are kept for the measurement of skew.
+const MAX_CLOCK_SAMPLES: usize = 100_000;
+
+/// When something about addresses changes, in ascending order.
 pub type Turnovers = HashMap<IpAddr, Vec<Timestamp>>;
+
+/// What is known before the first packet.
+#[derive(Debug, Clone, Default)]
+pub struct Settings {
+    /// When addresses change hands. A conversation never spans such a moment.
+    pub turnovers: Turnovers,
+    /// When something else changes about who an address stands for. A flow of several conversations never spans such a
+    /// moment.
+    pub moments: Turnovers,
+    /// How many capture files there are; 0 stands for one.
+    pub sources: u16,
+    /// What may be held.
+    pub limits: Limits,
+}
 
 /// Counts of what was read.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -90,8 +79,15 @@ pub struct Tally {
     pub decoded: Decoded,
     /// Conversations of which only resets or ICMP errors were seen; they are no flows.
     pub remnants: u64,
-    /// Packets that were taken before everything that could have overtaken them had come, because too many were waiting.
-    pub hurried: u64,
+    /// Conversations that were settled before their end, because there were too many; what came of them later counts as
+    /// another one.
+    pub evicted: u64,
+    /// Conversations of which views at several capture points were not joined, because there were too many.
+    pub unjoined: u64,
+    /// Resets and ICMP errors that were not kept until their conversations were settled, because there were too many.
+    pub forgotten: u64,
+    /// Attempts and one-way conversations that are in no flow, because there were too many different ones.
+    pub dropped: u64,
 }
 
 /// What tracking found.
@@ -111,105 +107,192 @@ pub struct Tracked {
 /// Packets in, flows out.
 #[derive(Debug, Default)]
 pub struct Tracker {
-    turnovers: Turnovers,
     decoder: Decoder,
-    reorder: Reorder,
-    connections: Connections,
-    datagrams: Datagrams,
+    conversations: Conversations,
+}
+
+/// Everything behind the decoder.
+#[derive(Debug, Default)]
+struct Conversations {
+    v4: Family<Ipv4Addr>,
+    v6: Family<Ipv6Addr>,
+    limits: Limits,
+    sources: u16,
+    latest: Timestamp,
+    evicted: u64,
+    clocks: HashMap<(Socket, u32), Vec<(u16, Timestamp)>>,
     names: Names,
     dns_streams: DnsStreams,
     dns_segments: Vec<DnsSegment>,
     dns_bytes: usize,
-    tally: Tally,
+}
+
+/// The conversations between addresses of one family.
+#[derive(Debug)]
+struct Family<A: Address> {
+    turnovers: Moments<A>,
+    tcp: Connections<A>,
+    sctp: Connections<A>,
+    udp: Datagrams<A>,
+    gathered: Gathered<A>,
+}
+
+impl<A: Address> Default for Family<A> {
+    fn default() -> Family<A> {
+        Family {
+            turnovers: Moments::default(),
+            tcp: Connections::default(),
+            sctp: Connections::default(),
+            udp: Datagrams::default(),
+            gathered: Gathered::default(),
+        }
+    }
 }
 
 impl Tracker {
-    /// A tracker that knows when addresses change hands.
-    pub fn new(turnovers: Turnovers) -> Tracker {
-        Tracker { turnovers, ..Tracker::default() }
+    /// A tracker that knows what `settings` say.
+    pub fn new(settings: Settings, decoder: Decoder) -> Tracker {
+        fn moments<A: Address>(all: &Turnovers) -> Moments<A> {
+            all.iter().filter_map(|(ip, at)| Some((A::of(ip.to_canonical())?, at.clone()))).collect()
+        }
+        let mut conversations =
+            Conversations { sources: settings.sources.max(1), limits: settings.limits, ..Conversations::default() };
+        conversations.v4.turnovers = moments(&settings.turnovers);
+        conversations.v6.turnovers = moments(&settings.turnovers);
+        conversations.v4.gathered.moments = moments(&settings.moments);
+        conversations.v6.gathered.moments = moments(&settings.moments);
+        Tracker { decoder, conversations }
     }
 
     /// Takes one frame. `source` numbers the capture file, for the measurement of clock skew.
+    #[inline]
     pub fn frame(&mut self, source: u16, frame: &Frame<'_>) {
-        let mut decoder = std::mem::take(&mut self.decoder);
-        if let Some(packet) = decoder.decode(frame) {
-            self.packet(source, frame.time, &packet);
+        if let Some(Tcp4 { source: from, destination: to, tcp }) = self.decoder.tcp4(frame) {
+            self.conversations.segment(source, frame.time, from, to, &tcp);
+        } else {
+            self.unusual(source, frame);
         }
-        self.decoder = decoder;
+    }
+
+    #[inline(never)]
+    fn unusual(&mut self, source: u16, frame: &Frame<'_>) {
+        if let Some(packet) = self.decoder.decode(frame) {
+            self.conversations.packet(source, frame.time, &packet);
+        }
+    }
+
+    /// The flows of everything taken so far.
+    pub fn finish(self) -> Tracked {
+        let mut conversations = self.conversations;
+        conversations.read_dns_segments();
+        conversations.gather(|_, _| true);
+        let (v4, v6) = (&conversations.v4, &conversations.v6);
+        let tally = Tally {
+            decoded: self.decoder.finish(),
+            remnants: v4.gathered.remnants + v6.gathered.remnants,
+            evicted: conversations.evicted,
+            unjoined: v4.gathered.unjoined + v6.gathered.unjoined,
+            forgotten: [&v4.tcp, &v4.sctp].map(|it| it.forgotten).iter().sum::<u64>()
+                + [&v6.tcp, &v6.sctp].map(|it| it.forgotten).iter().sum::<u64>(),
+            dropped: v4.gathered.rows.dropped + v6.gathered.rows.dropped,
+        };
+        let mut flows = Vec::with_capacity(v4.gathered.len() + v6.gathered.len());
+        conversations.v4.gathered.finish(&mut flows);
+        conversations.v6.gathered.finish(&mut flows);
+        flows.sort_unstable();
+        Tracked { flows, names: conversations.names, tally, skew: skew(conversations.clocks) }
+    }
+}
+
+impl Conversations {
+    /// A TCP segment over IPv4.
+    #[inline(always)]
+    fn segment(&mut self, source: u16, time: Timestamp, from: Ipv4Addr, to: Ipv4Addr, tcp: &Tcp<'_>) {
+        let opens = tcp.flags & (flag::SYN | flag::ACK | flag::RST) == flag::SYN;
+        if opens && self.sources > 1 || may_hold_names(tcp) {
+            self.extra(source, time, Addresses::V4 { source: from, destination: to }, tcp);
+        }
+        if self.v4.tcp(time, from, to, tcp) {
+            self.flushed(time);
+        }
+    }
+
+    /// What a segment tells besides its part in a connection.
+    #[inline(never)]
+    fn extra(&mut self, source: u16, time: Timestamp, addresses: Addresses, tcp: &Tcp<'_>) {
+        if may_hold_names(tcp) {
+            self.tcp_names(time, addresses, tcp);
+        }
+        if self.sources > 1 && tcp.flags & (flag::SYN | flag::ACK | flag::RST) == flag::SYN {
+            self.clock(source, time, Socket { ip: addresses.source(), port: tcp.source }, tcp.sequence);
+        }
+    }
+
+    fn flushed(&mut self, time: Timestamp) {
+        self.latest = self.latest.max(time);
+        self.relieve();
     }
 
     fn packet(&mut self, source: u16, time: Timestamp, packet: &Packet<'_>) {
-        let from = |port| Socket { ip: packet.addresses.source(), port };
-        let to = |port| Socket { ip: packet.addresses.destination(), port };
-        let (protocol, sender, receiver, event) = match &packet.transport {
-            Transport::Tcp(tcp) => {
-                self.tcp_names(time, packet, tcp);
-                let event = Event::Tcp {
-                    flags: tcp.flags,
-                    sequence: tcp.sequence,
-                    acknowledgment: tcp.acknowledgment,
-                    length: u16::try_from(tcp.payload.len()).unwrap_or(u16::MAX),
-                    speech: speech(tcp.payload),
-                };
-                (Protocol::Tcp, from(tcp.source), to(tcp.destination), event)
-            }
+        let addresses = packet.addresses;
+        let flushed = match &packet.transport {
+            Transport::Tcp(tcp) => match addresses {
+                Addresses::V4 { source: from, destination } => {
+                    self.segment(source, time, from, destination, tcp);
+                    false
+                }
+                Addresses::V6 { source: from, destination } => {
+                    self.extra(source, time, addresses, tcp);
+                    self.v6.tcp(time, from, destination, tcp)
+                }
+            },
             Transport::Udp(udp) => {
-                let dns = self.udp_names(packet, udp);
-                let event = Event::Datagram { mark: datagram::mark(time, udp.payload), dns };
-                (Protocol::Udp, from(udp.source), to(udp.destination), event)
+                let datagram = Datagram::new(time, source, udp.payload, self.udp_names(addresses, udp));
+                match addresses {
+                    Addresses::V4 { source, destination } => self.v4.udp(time, source, destination, udp, datagram),
+                    Addresses::V6 { source, destination } => self.v6.udp(time, source, destination, udp, datagram),
+                }
             }
-            Transport::Sctp(sctp) => {
-                let event = Event::Sctp { tag: sctp.tag, chunk: sctp.chunk };
-                (Protocol::Sctp, from(sctp.source), to(sctp.destination), event)
-            }
-            Transport::Unreachable(quoted) => {
-                let client = Socket { ip: quoted.addresses.source(), port: quoted.source_port };
-                let server = Socket { ip: quoted.addresses.destination(), port: quoted.destination_port };
-                let sequence = (quoted.protocol == Protocol::Tcp).then_some(quoted.sequence);
-                (quoted.protocol, client, server, Event::Unreachable { sequence })
-            }
+            Transport::Sctp(sctp) => match addresses {
+                Addresses::V4 { source, destination } => self.v4.sctp(time, source, destination, sctp),
+                Addresses::V6 { source, destination } => self.v6.sctp(time, source, destination, sctp),
+            },
+            Transport::Unreachable(quoted) => match quoted.addresses {
+                Addresses::V4 { source: from, destination } => {
+                    self.v4.unreachable(source, time, from, destination, quoted)
+                }
+                Addresses::V6 { source: from, destination } => {
+                    self.v6.unreachable(source, time, from, destination, quoted)
+                }
+            },
         };
-        let (pair, side) = self.pair(protocol, sender, receiver, time);
-        self.reorder.push(Waiting { time, pair, side, event, source });
-        while let Some(waiting) = self.reorder.pop(false) {
-            self.take(&waiting);
+        if flushed {
+            self.flushed(time);
         }
     }
 
-    /// Takes one packet in the order of time.
-    fn take(&mut self, waiting: &Waiting) {
-        match waiting.pair.protocol {
-            Protocol::Udp => self.datagrams.take(waiting),
-            Protocol::Tcp | Protocol::Sctp => self.connections.take(waiting),
-        }
-    }
-
-    fn pair(&self, protocol: Protocol, sender: Socket, receiver: Socket, time: Timestamp) -> (Pair, usize) {
-        let epoch = if self.turnovers.is_empty() {
-            0
-        } else {
-            let changes = |ip| self.turnovers.get(&ip).map_or(0, |at| at.partition_point(|change| *change <= time));
-            (changes(sender.ip) + changes(receiver.ip)) as u32
-        };
-        if sender <= receiver {
-            (Pair { protocol, low: sender, high: receiver, epoch }, LOW)
-        } else {
-            (Pair { protocol, low: receiver, high: sender, epoch }, HIGH)
-        }
-    }
-
-    fn tcp_names(&mut self, time: Timestamp, packet: &Packet<'_>, tcp: &Tcp<'_>) {
-        if tcp.payload.is_empty() {
+    fn clock(&mut self, source: u16, time: Timestamp, client: Socket, number: u32) {
+        let room = self.clocks.len() < MAX_CLOCK_SAMPLES;
+        if !room && !self.clocks.contains_key(&(client, number)) {
             return;
         }
-        if tcp.payload[0] == 22
+        let seen = self.clocks.entry((client, number)).or_default();
+        match seen.iter_mut().find(|(known, _)| *known == source) {
+            // The first of a repeated opening, whichever came first.
+            Some((_, known)) => *known = time.min(*known),
+            None => seen.push((source, time)),
+        }
+    }
+
+    fn tcp_names(&mut self, time: Timestamp, addresses: Addresses, tcp: &Tcp<'_>) {
+        if tcp.payload[0] == HANDSHAKE
             && let Some(name) = names::server_name(tcp.payload)
         {
-            self.names.insert(packet.addresses.destination(), name, packet.addresses.source());
+            self.names.insert(addresses.destination(), name, addresses.source());
         }
         if names::is_dns_port(tcp.source) {
-            let from = Socket { ip: packet.addresses.source(), port: tcp.source };
-            let to = Socket { ip: packet.addresses.destination(), port: tcp.destination };
+            let from = Socket { ip: addresses.source(), port: tcp.source };
+            let to = Socket { ip: addresses.destination(), port: tcp.destination };
             self.dns_bytes += tcp.payload.len();
             self.dns_segments.push(DnsSegment { time, from, to, sequence: tcp.sequence, payload: tcp.payload.into() });
             if self.dns_bytes > MAX_DNS_BYTES {
@@ -234,7 +317,7 @@ impl Tracker {
         }
     }
 
-    fn udp_names(&mut self, packet: &Packet<'_>, udp: &Udp<'_>) -> Option<DnsRole> {
+    fn udp_names(&mut self, addresses: Addresses, udp: &Udp<'_>) -> Option<DnsRole> {
         if !names::is_dns_port(udp.source) && !names::is_dns_port(udp.destination) {
             return None;
         }
@@ -242,42 +325,86 @@ impl Tracker {
             Dns::Query => Some(DnsRole::Query),
             Dns::Response(answers) => {
                 for (address, name) in answers {
-                    self.names.insert(address, &name, packet.addresses.destination());
+                    self.names.insert(address, &name, addresses.destination());
                 }
                 Some(DnsRole::Response)
             }
         }
     }
+}
 
-    /// The flows of everything taken so far.
-    pub fn finish(mut self) -> Tracked {
-        while let Some(waiting) = self.reorder.pop(true) {
-            self.take(&waiting);
+/// The first byte of a TLS record with a handshake message (RFC 8446 §5.1).
+const HANDSHAKE: u8 = 22;
+
+/// Whether a segment may hold a ClientHello or DNS answers.
+#[inline]
+fn may_hold_names(tcp: &Tcp<'_>) -> bool {
+    tcp.payload.first().is_some_and(|first| *first == HANDSHAKE || names::is_dns_port(tcp.source))
+}
+
+impl<A: Address> Family<A> {
+    #[inline]
+    fn ends(&self, from: (A, u16), to: (A, u16), time: Timestamp) -> (Ends<A>, usize) {
+        let epoch = match self.turnovers.is_empty() {
+            true => 0,
+            false => passed(&self.turnovers, from.0, time) + passed(&self.turnovers, to.0, time),
+        };
+        Ends::new(from, to, epoch)
+    }
+
+    /// Takes a packet, now or soon; true if it is a moment to look how much is held. So do those below.
+    #[inline(always)]
+    fn tcp(&mut self, time: Timestamp, from: A, to: A, tcp: &Tcp<'_>) -> bool {
+        let (ends, side) = self.ends((from, tcp.source), (to, tcp.destination), time);
+        self.tcp.take(time, ends, side, Segment::new(tcp))
+    }
+
+    fn udp(&mut self, time: Timestamp, from: A, to: A, udp: &Udp<'_>, datagram: Datagram) -> bool {
+        let (ends, side) = self.ends((from, udp.source), (to, udp.destination), time);
+        self.udp.take(ends, side, datagram)
+    }
+
+    fn sctp(&mut self, time: Timestamp, from: A, to: A, sctp: &Sctp) -> bool {
+        let (ends, side) = self.ends((from, sctp.source), (to, sctp.destination), time);
+        self.sctp.sctp(time, ends, side, sctp.tag, sctp.chunk);
+        true
+    }
+
+    /// The addresses are those that the error quotes.
+    fn unreachable(&mut self, source: u16, time: Timestamp, from: A, to: A, quoted: &Quoted) -> bool {
+        let (ends, side) = self.ends((from, quoted.source_port), (to, quoted.destination_port), time);
+        match quoted.protocol {
+            Protocol::Tcp => self.tcp.unreachable(time, ends, side, Some(quoted.sequence)),
+            Protocol::Sctp => self.sctp.unreachable(time, ends, side, None),
+            Protocol::Udp => self.udp.unreachable(time, ends, side, source),
         }
-        self.read_dns_segments();
-        let mut tally = self.tally;
-        tally.decoded = self.decoder.finish();
-        tally.hurried = self.reorder.hurried();
-        let (mut flows, skew, remnants) = self.connections.finish();
-        tally.remnants += remnants + self.datagrams.finish(&mut flows);
-        flows.sort_unstable();
-        Tracked { flows, names: self.names, tally, skew }
+        true
+    }
+
+    /// Takes what waits.
+    fn flush(&mut self) {
+        self.tcp.flush();
+        self.udp.flush();
     }
 }
 
-/// What the first bytes of a segment say about their sender.
-fn speech(payload: &[u8]) -> Speech {
-    const REQUESTS: [&[u8]; 8] =
-        [b"GET ", b"POST ", b"PUT ", b"HEAD ", b"DELETE ", b"PATCH ", b"OPTIONS ", b"PRI * HTTP/2"];
-    const RESPONSES: [&[u8]; 4] = [b"HTTP/1.", b"220 ", b"220-", b"+OK "];
-    match payload {
-        // RFC 8446 §4: ClientHello is handshake type 1, ServerHello 2.
-        [22, 3, _, _, _, kind @ 1..=2, ..] => Speech { request: *kind == 1, response: *kind == 2 },
-        _ => Speech {
-            request: REQUESTS.iter().any(|start| payload.starts_with(start)),
-            response: RESPONSES.iter().any(|start| payload.starts_with(start)),
-        },
+fn skew(clocks: HashMap<(Socket, u32), Vec<(u16, Timestamp)>>) -> BTreeMap<(u16, u16), i64> {
+    let mut samples: BTreeMap<(u16, u16), Vec<i64>> = BTreeMap::new();
+    for mut seen in clocks.into_values().filter(|seen| seen.len() > 1) {
+        seen.sort_unstable();
+        for (at, (first, start)) in seen.iter().enumerate() {
+            for (second, end) in &seen[at + 1..] {
+                samples.entry((*first, *second)).or_default().push(end.since(*start));
+            }
+        }
     }
+    samples
+        .into_iter()
+        .map(|(sources, mut differences)| {
+            differences.sort_unstable();
+            (sources, differences[differences.len() / 2])
+        })
+        .collect()
 }
 
 #[cfg(test)]

@@ -5,7 +5,6 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::Context;
-use capture::packet::Skipped;
 use serde::Serialize;
 use synth::resolve::Doubts;
 
@@ -25,6 +24,8 @@ struct Account<'a> {
     /// Of all captures: the sum of `buckets`.
     frames: u64,
     buckets: BTreeMap<String, u64>,
+    /// Those of `buckets` that belong to tunnels whose inner traffic is not visible.
+    opaque: BTreeMap<&'static str, u64>,
     /// Packets that the capturing hosts say they lost.
     lost: u64,
     limits: Limits,
@@ -69,8 +70,16 @@ struct Damage {
 /// What did not fit into memory.
 #[derive(Debug, Serialize)]
 struct Limits {
-    /// Packets taken out of order.
-    hurried: u64,
+    /// Conversations settled before their end.
+    evicted: u64,
+    /// Conversations of which several views were not joined.
+    unjoined: u64,
+    /// Resets and ICMP errors that were not kept.
+    forgotten: u64,
+    /// Conversations that are in no flow.
+    dropped: u64,
+    /// Fragmented packets that were given up early.
+    fragments: u64,
     /// Names of addresses left out.
     names: u64,
 }
@@ -94,15 +103,23 @@ impl<'a> Account<'a> {
             ("outside_window".to_string(), frames - tally.decoded.frames),
         ]);
         for (reason, count) in &tally.decoded.skipped {
-            *buckets.entry(name(*reason)).or_default() += count;
+            *buckets.entry(reason.name()).or_default() += count;
         }
         buckets.retain(|_, count| *count > 0);
         Account {
             captures: observers.iter().map(Capture::new).collect(),
             frames,
             buckets,
+            opaque: tally.decoded.opaque.iter().map(|(tunnel, count)| (tunnel.name(), *count)).collect(),
             lost: observers.iter().map(Observer::dropped).sum(),
-            limits: Limits { hurried: tally.hurried, names: traffic.tracked.names.dropped() },
+            limits: Limits {
+                evicted: tally.evicted,
+                unjoined: tally.unjoined,
+                forgotten: tally.forgotten,
+                dropped: tally.dropped,
+                fragments: tally.decoded.evicted,
+                names: traffic.tracked.names.dropped(),
+            },
             conversations: Conversations {
                 all: doubts.conversations,
                 remnants: tally.remnants,
@@ -150,10 +167,4 @@ impl From<&capture::Damage> for Damage {
     fn from(damage: &capture::Damage) -> Damage {
         Damage { packet: damage.packet, offset: damage.offset, message: damage.what.to_string() }
     }
-}
-
-/// A bucket's name: its words in snake case.
-fn name(reason: Skipped) -> String {
-    let words = reason.text().to_ascii_lowercase();
-    words.split(|letter: char| !letter.is_alphanumeric()).filter(|word| !word.is_empty()).collect::<Vec<_>>().join("_")
 }

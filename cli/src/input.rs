@@ -9,7 +9,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use anyhow::{Context, bail};
 use capture::file::FileStatistics;
 use capture::merge::{self, Span};
-use capture::{CaptureFile, Damage, LinkType, Timestamp, Tracked, Tracker};
+use capture::packet::TunnelPorts;
+use capture::{CaptureFile, Damage, Decoder, LinkType, Settings, Timestamp, Tracked, Tracker};
 use synth::inventory::{Inventory, Options};
 use synth::manifest::Objects;
 use synth::policy::PolicySet;
@@ -154,10 +155,12 @@ fn manifest_files(path: &Path) -> anyhow::Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// The UDP ports of VXLAN and of Geneve: the usual ones (RFC 7348 §8 and Linux' own, RFC 8926 §6), and those given.
-fn tunnel_ports(tunnels: &Tunnels) -> [BTreeSet<u16>; 2] {
-    let with = |usual: &[u16], given: &[u16]| usual.iter().chain(given).copied().collect();
-    [with(&[4789, 8472], &tunnels.vxlan), with(&[6081], &tunnels.geneve)]
+/// The UDP ports of tunnels: the usual ones and those given.
+fn tunnel_ports(tunnels: &Tunnels) -> TunnelPorts {
+    let mut ports = TunnelPorts::default();
+    ports.vxlan.extend(&tunnels.vxlan);
+    ports.geneve.extend(&tunnels.geneve);
+    ports
 }
 
 /// Reads the captures as one, by time. Addresses that change hands in `inventory` start new conversations.
@@ -178,9 +181,13 @@ pub(crate) fn traffic(
         bail!("--pcap: more than {} files", u16::MAX);
     }
     let mut files = pcaps.iter().map(|path| CaptureFile::open(path)).collect::<Result<Vec<_>, _>>()?;
-    // The tracker's decoder is to look behind these ports.
-    let _ports = tunnel_ports(&reading.tunnels);
-    let mut tracker = Tracker::new(inventory.turnovers());
+    let settings = Settings {
+        turnovers: inventory.turnovers(),
+        moments: inventory.moments(),
+        sources: pcaps.len() as u16,
+        ..Settings::default()
+    };
+    let mut tracker = Tracker::new(settings, Decoder::new(tunnel_ports(&reading.tunnels)));
     let since = reading.window.since.unwrap_or(Timestamp::MIN);
     let until = reading.window.until.unwrap_or(Timestamp::MAX);
     let show = !quiet && io::stderr().is_terminal();

@@ -90,15 +90,28 @@ pub(crate) fn traffic(traffic: &Traffic, doubts: &Doubts, cluster: &Cluster) -> 
             buckets.join(", ")
         )?;
     }
+    for (tunnel, count) in &tally.decoded.opaque {
+        writeln!(err, "{} frames of {}: inner traffic not visible", number(*count), tunnel.text())?;
+    }
     if tally.remnants > 0 {
         writeln!(err, "{} conversations showed only resets or ICMP errors", number(tally.remnants))?;
     }
-    if tally.hurried > 0 {
-        writeln!(
-            err,
-            "{} packets came too fast to be put in order over the whole of two seconds",
-            number(tally.hurried)
-        )?;
+    for (count, what) in [
+        (tally.evicted, "conversations were settled before their end, because there were too many"),
+        (
+            tally.unjoined,
+            "conversations whose views at several capture points were not joined, because there were too many",
+        ),
+        (tally.decoded.evicted, "fragmented packets were given up early, because there were too many"),
+        (tally.forgotten, "resets and ICMP errors were forgotten, because there were too many"),
+        (
+            tally.dropped,
+            "attempts and one-way conversations are not listed, because there were too many different ones",
+        ),
+    ] {
+        if count > 0 {
+            writeln!(err, "warning: {} {what}", number(count))?;
+        }
     }
     let unnamed = traffic.tracked.names.dropped();
     if unnamed > 0 {

@@ -122,8 +122,8 @@ impl Evidence {
         self.services.iter().find(|(_, count)| *count == most).map(|(name, _)| name.as_str())
     }
 
-    /// Records one latency in microseconds; `room` says whether a new histogram may be made.
-    pub(crate) fn record_latency(&mut self, microseconds: u32, room: &mut usize) {
+    /// Records `count` latencies in microseconds; `room` says whether a new histogram may be made.
+    pub(crate) fn record_latency(&mut self, microseconds: u32, count: u32, room: &mut usize) {
         if self.latency.is_none() {
             if *room == 0 {
                 return;
@@ -133,7 +133,7 @@ impl Evidence {
             self.latency = Histogram::new_with_bounds(1, MAX_LATENCY, 1).ok().map(Box::new);
         }
         if let Some(histogram) = &mut self.latency {
-            histogram.saturating_record(u64::from(microseconds).max(1));
+            histogram.saturating_record_n(u64::from(microseconds).max(1), count);
         }
     }
 

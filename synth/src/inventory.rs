@@ -5,7 +5,7 @@ mod pods;
 mod service;
 mod workload;
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::net::IpAddr;
 
 use capture::Timestamp;
@@ -175,6 +175,29 @@ impl Inventory {
     /// Whether a pod of `workload` ever held `ip`.
     pub fn ever_held(&self, ip: IpAddr, workload: &Workload) -> bool {
         self.tenures.get(&ip).into_iter().flatten().any(|tenure| self.pod(tenure.pod).workload == *workload)
+    }
+
+    /// Moments at which who an address stands for may change, in ascending order: those at which its own holder does, and
+    /// for a Service's address those at which one of its backends comes or goes.
+    pub fn moments(&self) -> capture::track::Turnovers {
+        let of_address = |ip: &IpAddr| {
+            let tenures = self.tenures.get(ip).into_iter().flatten();
+            tenures.flat_map(|tenure| [tenure.from, tenure.to]).flat_map(|at| [at.plus(-SLACK), at, at.plus(SLACK)])
+        };
+        let mut moments: HashMap<IpAddr, BTreeSet<Timestamp>> = HashMap::new();
+        for ip in self.tenures.keys() {
+            moments.entry(*ip).or_default().extend(of_address(ip));
+        }
+        for ((ip, _, _), frontend) in &self.frontends {
+            let backends = self.services[frontend.service].pods.iter().flat_map(|id| &self.pod(*id).addresses);
+            moments.entry(*ip).or_default().extend(backends.flat_map(of_address));
+        }
+        let never = [Timestamp::MIN, Timestamp::MAX].map(|end| [end.plus(-SLACK), end, end.plus(SLACK)]).concat();
+        moments
+            .into_iter()
+            .map(|(ip, at)| (ip, at.into_iter().filter(|at| !never.contains(at)).collect::<Vec<_>>()))
+            .filter(|(_, at)| !at.is_empty())
+            .collect()
     }
 
     /// Moments at which addresses change hands, for addresses that ever do.

@@ -239,7 +239,9 @@ mod tests {
             outcome: Outcome::Established,
             first: Timestamp(1),
             last: Timestamp(2),
-            latency: None,
+            connections: 1,
+            newest: Timestamp(1),
+            latency: Default::default(),
             datagrams: 0,
             dns: false,
         }

@@ -10,7 +10,7 @@ mod orient;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use capture::{Flow, Names, Outcome, Protocol, Socket, Timestamp};
+use capture::{Flow, Latencies, Names, Outcome, Protocol, Socket, Timestamp};
 
 use crate::endpoint::{Endpoint, Unresolved};
 use crate::evidence::{Certainty, End, Evidence, MAX_HISTOGRAMS};
@@ -21,15 +21,20 @@ use crate::inventory::{Backend, Frontend, Holder, Inventory};
 #[derive(Debug, Clone)]
 struct Conversation {
     protocol: Protocol,
-    client: Socket,
+    client: IpAddr,
+    /// The client's port; `None` for several conversations alike, each from a port of its own.
+    client_port: Option<u16>,
     dialled: Socket,
     served: Option<Socket>,
     certainty: Certainty,
     outcome: Outcome,
+    connections: u64,
     first: Timestamp,
     last: Timestamp,
-    latency: Option<u32>,
-    datagrams: u32,
+    /// The first packet of the conversation that began last.
+    newest: Timestamp,
+    latency: Latencies,
+    datagrams: u64,
     dns: bool,
     /// What translation keeps: TCP's initial sequence number, SCTP's initiate tag; `None` where there is none.
     identity: Option<u32>,
@@ -38,9 +43,15 @@ struct Conversation {
 }
 
 impl Conversation {
-    /// When it was opened; `None` where nobody was seen opening it.
+    /// The client's address and port, if it is one conversation.
+    fn client_socket(&self) -> Option<Socket> {
+        self.client_port.map(|port| Socket { ip: self.client, port })
+    }
+
+    /// When the last of them was opened; `None` where nobody was seen opening any.
     fn opened(&self) -> Option<Timestamp> {
-        (self.identity.is_some() || self.certainty == Certainty::FirstPacket).then_some(self.first)
+        let seen = self.identity.is_some() || self.client_port.is_none() || self.certainty == Certainty::FirstPacket;
+        seen.then_some(self.newest)
     }
 }
 
@@ -116,17 +127,18 @@ impl Places {
         let time = conversation.first;
         let frontend = inventory.frontend(conversation.dialled.ip, conversation.protocol, conversation.dialled.port);
         let servers = servers(conversation, frontend, inventory);
-        let client = end(inventory, conversation.client.ip, time);
-        let client_endpoint = inventory.endpoint(conversation.client.ip, time);
+        let client = end(inventory, conversation.client, time);
+        let client_endpoint = inventory.endpoint(conversation.client, time);
         let distinct: BTreeSet<(&Endpoint, u16)> =
             servers.iter().map(|server| (&server.endpoint, server.port)).collect();
         let ambiguous = distinct.len() > 1;
         let unresolved = |endpoint: &Endpoint| matches!(endpoint, Endpoint::Unresolved { .. });
-        self.doubts.conversations += 1;
-        self.doubts.ambiguous += u64::from(ambiguous);
-        self.doubts.guessed += u64::from(conversation.certainty == Certainty::Guessed);
-        self.doubts.unresolved +=
-            u64::from(unresolved(&client_endpoint) || distinct.iter().any(|(endpoint, _)| unresolved(endpoint)));
+        let connections = conversation.connections;
+        self.doubts.conversations += connections;
+        self.doubts.ambiguous += connections * u64::from(ambiguous);
+        self.doubts.guessed += connections * u64::from(conversation.certainty == Certainty::Guessed);
+        self.doubts.unresolved += connections
+            * u64::from(unresolved(&client_endpoint) || distinct.iter().any(|(endpoint, _)| unresolved(endpoint)));
         let is_dns = conversation.dns
             || conversation.dialled.port == 53 && matches!(conversation.protocol, Protocol::Udp | Protocol::Tcp);
         if is_dns && frontend.is_some() && conversation.served.is_none() {
@@ -167,7 +179,7 @@ impl Places {
             evidence.add(conversation, ambiguous, &mut room);
             self.histograms = MAX_HISTOGRAMS - room;
             if let Some(frontend) = frontend {
-                *evidence.services.entry(inventory.frontend_name(frontend)).or_default() += 1;
+                *evidence.services.entry(inventory.frontend_name(frontend)).or_default() += connections;
             }
         }
     }
@@ -306,15 +318,15 @@ fn names_for(
 
 impl Evidence {
     fn add(&mut self, conversation: &Conversation, ambiguous: bool, room: &mut usize) {
-        self.connections += 1;
-        self.datagrams += u64::from(conversation.datagrams);
+        self.connections += conversation.connections;
+        self.datagrams += conversation.datagrams;
         self.first = self.first.min(conversation.first);
         self.last = self.last.max(conversation.last);
         self.certainty = self.certainty.min(conversation.certainty);
         self.ambiguous |= ambiguous;
-        self.translated += u64::from(conversation.translated);
-        if let Some(latency) = conversation.latency {
-            self.record_latency(latency, room);
+        self.translated += conversation.connections * u64::from(conversation.translated);
+        for (latency, count) in conversation.latency.iter() {
+            self.record_latency(latency, count, room);
         }
     }
 }

@@ -4,8 +4,7 @@ use std::io::Cursor;
 use std::net::IpAddr;
 
 use capture::names::{self, DnsStreams};
-use capture::track::Turnovers;
-use capture::{CaptureFile, Decoder, Frame, LinkType, Socket, Timestamp, Tracker};
+use capture::{CaptureFile, Decoder, Frame, Limits, LinkType, Settings, Socket, Timestamp, Tracker};
 use synth::inventory::{Inventory, Options};
 use synth::manifest::Objects;
 
@@ -45,16 +44,20 @@ pub fn packet(data: &[u8]) {
     assert_eq!(decoded.packets + decoded.skipped.values().sum::<u64>(), decoded.frames);
 }
 
-/// A capture file to its flows.
+/// A capture file to its flows, with room for all of them and with next to none.
 pub fn pipeline(data: &[u8]) {
-    let Some(mut file) = open(data) else { return };
-    let mut tracker = Tracker::new(Turnovers::default());
-    for _ in 0..100_000 {
-        let Ok(Some(frame)) = file.next() else { break };
-        tracker.frame(0, &frame);
+    for limits in [Limits::default(), Limits { conversations: 3, flows: 4 }] {
+        let Some(mut file) = open(data) else { return };
+        let settings = Settings { sources: 2, limits, ..Settings::default() };
+        let mut tracker = Tracker::new(settings, Decoder::default());
+        for number in 0..100_000_u32 {
+            let Ok(Some(frame)) = file.next() else { break };
+            tracker.frame((number & 1) as u16, &frame);
+        }
+        let tracked = tracker.finish();
+        assert!(tracked.flows.is_sorted());
+        assert!(tracked.flows.iter().all(|flow| flow.connections > 0 && flow.first <= flow.last));
     }
-    let tracked = tracker.finish();
-    assert!(tracked.flows.is_sorted());
 }
 
 /// A DNS message, as a datagram and as a stream that comes in two pieces.

@@ -6,10 +6,29 @@ use etherparse::PacketBuilder;
 use proptest::prelude::*;
 
 use super::*;
+use crate::frame::LinkType;
 use crate::time::Timestamp;
 
+fn frame(link: LinkType, data: &[u8]) -> Frame<'_> {
+    Frame { time: Timestamp(0), link, interface: 0, data, original_length: data.len() as u32 }
+}
+
+/// By the complete path, and by the plain one where it answers.
 fn read(link: LinkType, data: &[u8]) -> Result<Packet<'_>, Skipped> {
-    parse(&Frame { time: Timestamp(0), link, interface: 0, data, original_length: data.len() as u32 })
+    let read = parse(&frame(link, data), Ports::DEFAULT).map_err(|stop| match stop {
+        Stop::Skipped(reason) => reason,
+        Stop::Fragment(_) => Skipped::UnfinishedFragment,
+    });
+    if let Some(packet) = plain(link, data, Ports::DEFAULT) {
+        assert_eq!(Ok(packet), read, "{link} {data:02x?}");
+    }
+    read
+}
+
+/// Bytes in hexadecimal, spaces where one likes.
+fn hex(text: &str) -> Vec<u8> {
+    let digits: Vec<u8> = text.bytes().filter(|byte| *byte != b' ').collect();
+    digits.chunks(2).map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap()).collect()
 }
 
 fn tcp_over(builder: etherparse::PacketBuilderStep<etherparse::IpHeaders>, payload: &[u8]) -> Vec<u8> {
@@ -95,18 +114,20 @@ fn every_link_type() {
 fn extension_headers_and_fragments() {
     let hop_by_hop = [6, 0, 1, 4, 0, 0, 0, 0];
     let chain = [60, 0, 1, 4, 0, 0, 0, 0, 6, 1, 1, 12, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+    let atomic_fragment = [6, 0, 0, 0, 0, 0, 0, 9];
     let first_fragment = [6, 0, 0, 1, 0, 0, 0, 9];
     let later_fragment = [6, 0, 5, 0x48, 0, 0, 0, 9];
     let authentication = [6, 1, 0, 0, 0, 0, 0, 1, 0, 0, 0, 1];
     for (first, ext) in
-        [(0, &hop_by_hop[..]), (0, &chain), (43, &hop_by_hop), (44, &first_fragment), (51, &authentication)]
+        [(0, &hop_by_hop[..]), (0, &chain), (43, &hop_by_hop), (44, &atomic_fragment), (51, &authentication)]
     {
         expect_tcp(read(LinkType::RawIp, &v6_with(first, ext)), "fd00::1", "fd00::2", b"hello");
     }
-    assert_eq!(read(LinkType::RawIp, &v6_with(44, &later_fragment)), Err(Skipped::Fragment));
+    assert_eq!(read(LinkType::RawIp, &v6_with(44, &first_fragment)), Err(Skipped::UnfinishedFragment));
+    assert_eq!(read(LinkType::RawIp, &v6_with(44, &later_fragment)), Err(Skipped::UnfinishedFragment));
     let mut later = v4();
     later[7] = 100;
-    assert_eq!(read(LinkType::RawIp, &later), Err(Skipped::Fragment));
+    assert_eq!(read(LinkType::RawIp, &later), Err(Skipped::UnfinishedFragment));
     let mut giant = v4();
     giant[2..4].copy_from_slice(&[0, 0]);
     expect_tcp(read(LinkType::RawIp, &giant), "10.0.0.1", "10.0.0.2", b"hello");
@@ -187,6 +208,120 @@ fn a_cut_frame_says_where() {
     }
 }
 
+#[test]
+fn a_cut_tunnel_says_where_or_yields_the_same() {
+    let (v4, v6) = (v4(), v6());
+    let extended = v6_with(0, &[6, 0, 1, 4, 0, 0, 0, 0]);
+    let tagged = [&in_ethernet(&v4)[..12], &[0x81, 0, 0, 5, 8, 0], &v4].concat();
+    for data in [
+        in_udp(4789, &[8, 0, 0, 0, 0, 0, 1, 0], &tagged),
+        in_udp(4789, &[0x88, 0, 0, 7, 0, 0, 1, 0], &in_ethernet(&v4)),
+        in_udp(6081, &[1, 0, 0x65, 0x58, 0, 0, 1, 0, 0, 1, 2, 0], &in_ethernet(&extended)),
+        in_udp(4790, &[12, 0, 0, 4, 0, 0, 1, 0, 15, 0xc2, 2, 1, 0, 0, 1, 1], &v4),
+        in_udp(2152, &[0x30, 255, 0, 4, 0, 0, 0, 1], &v4),
+        in_udp(3544, &[0, 0, 0x12, 0x34, 1, 2, 3, 4], &v6),
+        in_udp(1701, &[0, 2, 0, 1, 0, 1, 0xff, 3, 0, 0x21], &v4),
+        in_udp(6635, &[0, 1, 0x11, 0x40], &v4),
+    ] {
+        let whole = read(LinkType::Ethernet, &data).unwrap();
+        assert!(matches!(whole.transport, Transport::Tcp(_)), "{whole:?}");
+        for length in 0..data.len() {
+            match read(LinkType::Ethernet, &data[..length]) {
+                Err(Skipped::Truncated(_)) => {}
+                Ok(packet) => {
+                    let ports = |packet: Packet<'_>| match packet.transport {
+                        Transport::Tcp(tcp) => (tcp.source, tcp.destination, tcp.flags),
+                        other => panic!("cut at {length}: {other:?} of {data:02x?}"),
+                    };
+                    assert_eq!((packet.addresses, ports(packet)), (whole.addresses, ports(whole)), "cut at {length}");
+                }
+                Err(reason) => panic!("cut at {length}: {reason:?} of {data:02x?}"),
+            }
+        }
+    }
+}
+
+#[test]
+fn lengths_that_contradict_themselves() {
+    let datagram = |length: u16, captured: usize| {
+        let mut data = v4()[..20].to_vec();
+        (data[9], data[3]) = (17, 20 + captured as u8);
+        data.extend_from_slice(&[0, 99, 0x27, 0x0f]);
+        data.extend_from_slice(&length.to_be_bytes());
+        data.extend_from_slice(&[7; 40]);
+        data.truncate(20 + captured);
+        data
+    };
+    for (length, captured, expected, what) in [
+        (20, 20, Ok((12, 12)), "as it should be"),
+        (12, 20, Ok((4, 4)), "trailing bytes are no payload"),
+        (1000, 20, Ok((992, 12)), "more than there is: a giant that was cut into packets"),
+        (0, 20, Ok((12, 12)), "a jumbogram"),
+        (7, 20, Err(Skipped::Malformed(Layer::Transport)), "less than its header"),
+    ] {
+        let data = datagram(length, captured);
+        let found = read(LinkType::RawIp, &data).map(|packet| match packet.transport {
+            Transport::Udp(udp) => (udp.length, udp.payload.len()),
+            other => panic!("{other:?}"),
+        });
+        assert_eq!(found, expected, "{what}");
+    }
+    let mut short = v4();
+    short[32] = 0x40;
+    assert_eq!(read(LinkType::RawIp, &short), Err(Skipped::Malformed(Layer::Transport)), "TCP's offset");
+    let mut header = v4();
+    header[0] = 0x44;
+    assert_eq!(read(LinkType::RawIp, &header), Err(Skipped::Malformed(Layer::Ip)), "IPv4's header length");
+    let mut total = v4();
+    total[2..4].copy_from_slice(&19_u16.to_be_bytes());
+    assert_eq!(read(LinkType::RawIp, &total), Err(Skipped::Malformed(Layer::Ip)), "IPv4's total length");
+    // BIG TCP: IPv6 leaves the length out, with and without the jumbo payload option (RFC 2675 §2).
+    for (first, options) in [(6, &[][..]), (0, &[6, 0, 0xc2, 4, 0, 1, 0, 0])] {
+        let mut giant = v6_with(first, options);
+        giant[4..6].copy_from_slice(&[0, 0]);
+        expect_tcp(read(LinkType::RawIp, &giant), "fd00::1", "fd00::2", b"hello");
+    }
+}
+
+#[test]
+fn chunks_of_sctp() {
+    let sctp = |chunks: &str| {
+        let body = [&[0x9c, 0x40, 0x1f, 0x90, 0, 0, 0, 5, 0, 0, 0, 0][..], &hex(chunks)].concat();
+        let mut data = v4()[..20].to_vec();
+        (data[9], data[3]) = (132, 20 + body.len() as u8);
+        [data, body].concat()
+    };
+    for (chunks, expected) in [
+        ("01000014 00000009 00010000 00010001 00000001", Chunk::Init { tag: 9 }),
+        ("02000014 0000000a 00010000 00010001 00000001", Chunk::InitAck { tag: 10 }),
+        ("06000004", Chunk::Abort),
+        ("03000010 00000001 00001000 00000000 06000004", Chunk::Abort),
+        ("00030011 00000001 00010000 00000000 61000000 06000004", Chunk::Abort),
+        ("03000010 00000001 00001000 00000000 00030011", Chunk::Other),
+        ("03000000 06000004", Chunk::Other),
+        ("", Chunk::Other),
+    ] {
+        let data = sctp(chunks);
+        let Ok(Packet { transport: Transport::Sctp(sctp), .. }) = read(LinkType::RawIp, &data) else {
+            panic!("{chunks}")
+        };
+        assert_eq!((sctp.source, sctp.destination, sctp.tag, sctp.chunk), (40000, 8080, 5, expected), "{chunks}");
+    }
+}
+
+#[test]
+fn buckets_have_names() {
+    for (reason, name) in [
+        (Skipped::UnknownLink(253), "unknown_link_253"),
+        (Skipped::Truncated(Layer::Ip), "truncated_ip"),
+        (Skipped::Malformed(Layer::Transport), "malformed_transport"),
+        (Skipped::Encrypted, "opaque_esp"),
+        (Skipped::OtherProtocol(89), "ip_protocol_89"),
+    ] {
+        assert_eq!(reason.name(), name);
+    }
+}
+
 proptest! {
     #[test]
     fn no_bytes_panic(data in proptest::collection::vec(any::<u8>(), 0..200), link in 0u32..300) {
@@ -200,3 +335,7 @@ proptest! {
         let _ = read(LinkType::Ethernet, &data);
     }
 }
+
+mod links;
+mod plain;
+mod tunnels;

@@ -1,437 +1,403 @@
-//! TCP connections and SCTP associations.
+//! TCP connections and SCTP associations, as their packets come.
 //!
-//! Each pair of sockets holds a row of [`Episode`]s, one for each initial sequence number (SCTP: initiate tag) of a
-//! client. Translation of the server's address keeps the numbers of both sides, so the views of one connection before
-//! and after a Service's translation are the answered episodes with the same client and the same two numbers; the
-//! SYN-ACK names the client's in its acknowledgment. Without an answer one number alone proves nothing, because
-//! scanners use one for many targets; such views stay apart, and only who knows the Services can join them.
+//! Each pair of sockets holds a chain of [`Episode`]s, one for each initial sequence number (SCTP: initiate tag) of a
+//! client, and one for what belongs to none of them. Nothing here depends on the order of the packets: an opening, its
+//! answer and its refusal name the number; segments are counted; and what only all packets together explain waits as
+//! [`Loose`] until the conversation is settled ([`super::settle`]).
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
-use super::reorder::Waiting;
-use super::{Event, HIGH, LOW, Pair};
-use crate::flow::{Flow, Opening, Outcome, Proof, Side, Socket, Speech};
-use crate::packet::{Chunk, flag};
-use crate::protocol::Protocol;
-use crate::time::{SECOND, Timestamp};
+use super::ends::{Address, Ends, other};
+use super::episode::Episode;
+use super::settle;
+use super::table::{NONE, Table};
+use crate::flow::Speech;
+use crate::packet::{Chunk, Tcp, flag};
+use crate::time::Timestamp;
 
-/// Clock samples kept for the measurement of skew.
-const MAX_CLOCK_SAMPLES: usize = 100_000;
-
-/// Episodes of a pair that a repeated or late SYN is compared with.
+/// Episodes of a pair that a packet is compared with, the newest first.
 const RECENT: usize = 8;
 
 /// Where no answer was captured, a segment belongs to a connection if its number lies this close behind the initial
 /// one.
 const EARLY: u32 = 1 << 16;
 
-/// This many segments of one side without payload are a connection of which only that side was captured; fewer are a
-/// probe.
-const SEGMENTS: u8 = 3;
+/// Loose ends of one conversation, and of all, that are kept; further ones are counted.
+const MAX_LOOSE: usize = 8;
+const MAX_LOOSE_ENDS: usize = 1 << 17;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-struct Key {
-    protocol: Protocol,
-    client: Socket,
-    identity: u32,
+/// Something seen whose meaning depends on what else there is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Loose {
+    pub(super) time: Timestamp,
+    pub(super) side: usize,
+    pub(super) what: LooseEnd,
 }
 
-/// What was seen of one connection between one pair of sockets.
-#[derive(Debug, Clone)]
-struct Episode {
-    /// The end that opened it, and its number; `None` where nobody was seen opening it.
-    client: Option<(usize, u32)>,
-    first: Timestamp,
-    last: Timestamp,
-    opened: Option<Timestamp>,
-    answered: Option<Timestamp>,
-    /// The server's own number, of its answer.
-    server_identity: u32,
-    /// Segments of each side that belong to an open connection, and whether any held payload.
-    spoke: [u8; 2],
-    payload: bool,
-    speech: [Speech; 2],
-    refused: bool,
-    /// The client reset at its first sequence number: it was probing.
-    probing: bool,
+/// What a [`Loose`] was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum LooseEnd {
+    /// A reset: the number that it refuses, and the one that it probes behind.
+    Reset { refusal: Option<u32>, probe: u32 },
+    /// An ABORT with its verification tag.
+    Abort { tag: u32 },
+    /// An ICMP error quotes a packet of the side; TCP's sequence number.
+    Unreachable { sequence: Option<u32> },
 }
 
-impl Episode {
-    fn new(client: Option<(usize, u32)>, time: Timestamp) -> Episode {
-        Episode {
-            client,
-            first: time,
-            last: time,
-            opened: None,
-            answered: None,
-            server_identity: 0,
-            spoke: [0; 2],
-            payload: false,
-            speech: [Speech::default(); 2],
-            refused: false,
-            probing: false,
-        }
-    }
+/// A TCP segment without its ports.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Segment {
+    pub(super) sequence: u32,
+    pub(super) acknowledgment: u32,
+    pub(super) flags: u8,
+    pub(super) has_payload: bool,
+    pub(super) speech: Speech,
+}
 
-    fn touch(&mut self, time: Timestamp) {
-        self.first = self.first.min(time);
-        self.last = self.last.max(time);
-    }
-
-    fn join(&mut self, other: &Episode) {
-        self.touch(other.first);
-        self.touch(other.last);
-        let earlier = |own: Option<Timestamp>, other: Option<Timestamp>| own.into_iter().chain(other).min();
-        self.opened = earlier(self.opened, other.opened);
-        if self.answered.is_none() {
-            self.server_identity = other.server_identity;
-        }
-        self.answered = earlier(self.answered, other.answered);
-        for side in [LOW, HIGH] {
-            self.spoke[side] = self.spoke[side].saturating_add(other.spoke[side]);
-            self.speech[side].request |= other.speech[side].request;
-            self.speech[side].response |= other.speech[side].response;
-        }
-        self.payload |= other.payload;
-        self.refused |= other.refused;
-        self.probing |= other.probing;
-    }
-
-    fn outcome(&self) -> Outcome {
-        let works = match self.client {
-            Some(_) => (self.answered.is_some() || self.spoke != [0; 2]) && !self.probing,
-            None => self.payload || !self.spoke.contains(&0) || self.spoke.iter().any(|count| *count >= SEGMENTS),
-        };
-        if works {
-            Outcome::Established
-        } else if self.refused || self.probing {
-            Outcome::Refused
-        } else {
-            Outcome::Unanswered
+impl Segment {
+    #[inline]
+    pub(super) fn new(tcp: &Tcp<'_>) -> Segment {
+        Segment {
+            sequence: tcp.sequence,
+            acknowledgment: tcp.acknowledgment,
+            flags: tcp.flags,
+            has_payload: !tcp.payload.is_empty(),
+            speech: Speech::of(tcp.payload),
         }
     }
 }
 
-/// All connections and associations.
-#[derive(Debug, Default)]
-pub(super) struct Connections {
+/// A segment that waits for its turn.
+#[derive(Debug, Clone, Copy)]
+struct Waiting<A> {
+    time: Timestamp,
+    ends: Ends<A>,
+    hash: u32,
+    side: u8,
+    segment: Segment,
+}
+
+/// Segments that wait at most: enough that their searches overlap, and few enough that what they find stays near.
+pub(super) const BATCH: usize = 64;
+
+/// All connections of one family and protocol.
+#[derive(Debug)]
+pub(super) struct Connections<A: Address> {
+    table: Table<Ends<A>, Episode>,
+    waiting: Vec<Waiting<A>>,
     // Keyed hashing: whoever sends packets chooses these keys.
-    pairs: HashMap<Pair, Vec<Episode>>,
-    clocks: HashMap<Key, Vec<(u16, Timestamp)>>,
-    remnants: u64,
+    loose: HashMap<Ends<A>, Vec<Loose>>,
+    loose_ends: usize,
+    /// Loose ends that were not kept.
+    pub(super) forgotten: u64,
 }
 
-impl Connections {
-    pub(super) fn take(&mut self, waiting: &Waiting) {
-        let Waiting { time, pair, side, source, .. } = *waiting;
-        match waiting.event {
-            Event::Tcp { flags, sequence, acknowledgment, length, speech } => {
-                let control = flags & (flag::SYN | flag::ACK | flag::RST);
-                if control & flag::RST != 0 {
-                    let refusal = (flags & flag::ACK != 0).then(|| acknowledgment.wrapping_sub(1));
-                    self.reset(time, pair, side, refusal, sequence.wrapping_sub(1));
-                } else if control == flag::SYN {
-                    self.open(source, time, pair, side, sequence);
-                } else if control == flag::SYN | flag::ACK {
-                    self.answer(time, pair, side, acknowledgment.wrapping_sub(1), sequence);
-                } else {
-                    self.segment(time, pair, side, Segment { flags, sequence, acknowledgment, length, speech });
-                }
-            }
-            Event::Sctp { tag, chunk } => match chunk {
-                Chunk::Init { tag } => self.open(source, time, pair, side, tag),
-                // RFC 9260 §3.1: the verification tag of an answer is the initiate tag of the INIT.
-                Chunk::InitAck { tag: own } => self.answer(time, pair, side, tag, own),
-                Chunk::Abort => self.abort(time, pair, side, tag),
-                Chunk::Other => self.chunk(time, pair, side),
-            },
-            Event::Unreachable { sequence } => self.unreachable(time, pair, side, sequence),
-            Event::Datagram { .. } => {}
+impl<A: Address> Default for Connections<A> {
+    fn default() -> Connections<A> {
+        Connections {
+            table: Table::default(),
+            waiting: Vec::with_capacity(BATCH),
+            loose: HashMap::new(),
+            loose_ends: 0,
+            forgotten: 0,
         }
     }
+}
 
-    /// The episode that `side` opened with `identity`, made where there is none.
-    fn episode(&mut self, time: Timestamp, pair: Pair, side: usize, identity: u32) -> &mut Episode {
-        let episodes = self.pairs.entry(pair).or_default();
-        let client = Some((side, identity));
-        let recent = episodes.len().saturating_sub(RECENT);
-        let known = episodes[recent..].iter().rposition(|episode| episode.client == client).map(|at| at + recent);
-        let at = known.unwrap_or_else(|| {
-            episodes.push(Episode::new(client, time));
-            episodes.len() - 1
-        });
-        let episode = &mut episodes[at];
-        episode.touch(time);
-        episode
+impl<A: Address> Connections<A> {
+    /// Rows held.
+    pub(super) fn len(&self) -> usize {
+        self.table.len()
     }
 
-    fn open(&mut self, source: u16, time: Timestamp, pair: Pair, side: usize, identity: u32) {
-        let episode = self.episode(time, pair, side, identity);
-        episode.opened = Some(episode.opened.map_or(time, |known| known.min(time)));
-        let key = Key { protocol: pair.protocol, client: end(&pair, side), identity };
-        if self.clocks.len() < MAX_CLOCK_SAMPLES {
-            let seen = self.clocks.entry(key).or_default();
-            if !seen.iter().any(|(known, _)| *known == source) {
-                seen.push((source, time));
+    /// Takes a TCP segment, now or soon: nothing here depends on their order. True if it was now.
+    #[inline(always)]
+    pub(super) fn take(&mut self, time: Timestamp, ends: Ends<A>, side: usize, segment: Segment) -> bool {
+        let hash = self.table.hash(&ends);
+        self.waiting.push(Waiting { time, ends, hash, side: side as u8, segment });
+        let full = self.waiting.len() >= BATCH;
+        if full {
+            self.flush();
+        }
+        full
+    }
+
+    /// Takes what waits.
+    #[inline(never)]
+    pub(super) fn flush(&mut self) {
+        let mut waiting = std::mem::take(&mut self.waiting);
+        self.table.warm(waiting.iter().map(|waiting| waiting.hash));
+        for Waiting { time, ends, hash, side, segment } in waiting.drain(..) {
+            let side = usize::from(side) & 1;
+            if !self.plain(time, &ends, hash, side, &segment) {
+                self.tcp(time, ends, side, &segment);
             }
         }
+        self.waiting = waiting;
     }
 
-    fn answer(&mut self, time: Timestamp, pair: Pair, side: usize, identity: u32, own: u32) {
-        let episode = self.episode(time, pair, other(side), identity);
-        if episode.answered.is_none() {
-            episode.answered = Some(time);
-            episode.server_identity = own;
+    /// A segment that opens, answers and resets nothing, and belongs to the newest episode of its sockets: almost all
+    /// packets of a capture. False, and nothing done, where it is not so. Does what [`Connections::tcp`] would.
+    #[inline(always)]
+    fn plain(&mut self, time: Timestamp, ends: &Ends<A>, hash: u32, side: usize, segment: &Segment) -> bool {
+        if segment.flags & (flag::SYN | flag::RST | flag::ACK) != flag::ACK {
+            return false;
         }
+        let Some((_, episode)) = self.table.find(ends, hash) else { return false };
+        if episode.is_answered() {
+            if time < episode.first() || !episode.reaches(side, segment.sequence) {
+                return false;
+            }
+        } else {
+            if episode.client().is_some() || !episode.is_near(time) {
+                return false;
+            }
+            episode.hear(side, segment.speech);
+        }
+        episode.speak(time, side, segment.has_payload, segment.flags & flag::FIN != 0);
+        true
+    }
+
+    /// Any TCP segment.
+    #[inline(never)]
+    fn tcp(&mut self, time: Timestamp, ends: Ends<A>, side: usize, segment: &Segment) {
+        let (sequence, acknowledgment) = (segment.sequence, segment.acknowledgment);
+        let control = segment.flags & (flag::SYN | flag::ACK | flag::RST);
+        if control & flag::RST != 0 {
+            let refusal = (control & flag::ACK != 0).then(|| acknowledgment.wrapping_sub(1));
+            self.reset(time, ends, side, refusal, sequence.wrapping_sub(1));
+        } else if control == flag::SYN {
+            self.open(time, ends, side, sequence);
+        } else if control == flag::SYN | flag::ACK {
+            self.answer(time, ends, side, acknowledgment.wrapping_sub(1), sequence);
+        } else {
+            self.segment(time, ends, side, segment);
+        }
+    }
+
+    /// Any SCTP packet.
+    pub(super) fn sctp(&mut self, time: Timestamp, ends: Ends<A>, side: usize, tag: u32, chunk: Chunk) {
+        match chunk {
+            Chunk::Init { tag } => self.open(time, ends, side, tag),
+            // RFC 9260 §3.1: the verification tag of an answer is the initiate tag of the INIT.
+            Chunk::InitAck { tag: own } => self.answer(time, ends, side, tag, own),
+            Chunk::Abort => self.abort(time, ends, side, tag),
+            Chunk::Other => self.chunk(time, ends, side),
+        }
+    }
+
+    /// The number of the newest of the recent episodes that `fits`.
+    fn recent(&self, ends: &Ends<A>, fits: impl Fn(&Episode) -> bool) -> Option<u32> {
+        let mut number = self.table.newest(ends)?;
+        for _ in 0..RECENT {
+            let episode = self.table.get(number).1;
+            if fits(episode) {
+                return Some(number);
+            }
+            number = episode.next;
+            if number == NONE {
+                break;
+            }
+        }
+        None
+    }
+
+    /// A new episode of the sockets.
+    fn push(&mut self, time: Timestamp, ends: Ends<A>, client: Option<(usize, u32)>) -> u32 {
+        let mut episode = Episode::new(client, time, NONE);
+        if let Some(number) = self.table.newest(&ends) {
+            let newest = self.table.at(number);
+            newest.set_older();
+            if newest.has_loose() {
+                episode.set_loose();
+            }
+            episode.next = number;
+        }
+        self.table.push(ends, episode)
+    }
+
+    /// The episode that `side` opened with `number`, made where there is none.
+    fn episode(&mut self, time: Timestamp, ends: Ends<A>, side: usize, number: u32) -> &mut Episode {
+        let client = Some((side, number));
+        let at = self.recent(&ends, |episode| episode.client() == client);
+        let at = at.unwrap_or_else(|| self.push(time, ends, client));
+        self.table.at(at)
+    }
+
+    fn open(&mut self, time: Timestamp, ends: Ends<A>, side: usize, number: u32) {
+        self.episode(time, ends, side, number).open(time);
+    }
+
+    fn answer(&mut self, time: Timestamp, ends: Ends<A>, side: usize, number: u32, own: u32) {
+        self.episode(time, ends, other(side), number).answer(time, own);
     }
 
     /// A reset of TCP. A server refuses by acknowledging exactly the SYN; a probing client resets right behind its SYN.
-    fn reset(&mut self, time: Timestamp, pair: Pair, side: usize, refusal: Option<u32>, probe: u32) {
-        let episodes = self.pairs.entry(pair).or_default();
-        let recent = episodes.len().saturating_sub(RECENT);
-        let refused = |episode: &Episode| refusal.is_some_and(|number| episode.client == Some((other(side), number)));
-        let probing = |episode: &Episode| episode.client == Some((side, probe));
-        if let Some(episode) = episodes[recent..].iter_mut().rev().find(|episode| refused(episode)) {
-            episode.refused = true;
-            episode.touch(time);
-        } else if let Some(episode) = episodes[recent..].iter_mut().rev().find(|episode| probing(episode)) {
-            episode.probing = true;
-            episode.touch(time);
-        } else if let Some(episode) = episodes.last_mut() {
-            // A reset without an acknowledgment answers whatever the other side sent last.
-            let answers = episode.client.is_none_or(|(client, _)| client != side);
-            episode.refused |= refusal.is_none() && answers || episode.client.is_none() && episode.spoke[side] == 0;
-            // A client that resets before it has acknowledged anything never saw a handshake's answer.
-            episode.probing |= episode.client.is_some_and(|(client, _)| client == side)
-                && episode.answered.is_none()
-                && episode.spoke[side] == 0;
-            episode.touch(time);
+    fn reset(&mut self, time: Timestamp, ends: Ends<A>, side: usize, refusal: Option<u32>, probe: u32) {
+        if let Some(number) = refusal
+            && let Some(at) = self.recent(&ends, |episode| episode.client() == Some((other(side), number)))
+        {
+            self.table.at(at).refuse(time);
+        } else if let Some(at) = self.recent(&ends, |episode| episode.client() == Some((side, probe))) {
+            self.table.at(at).probe(time);
+        } else if let Some(episode) = self.open_at(&ends, time)
+            && (episode.is_within(side, probe) || refusal.is_some_and(|number| episode.is_within(other(side), number)))
+        {
+            episode.reset(time);
         } else {
-            self.remnants += 1;
+            self.loosen(ends, Loose { time, side, what: LooseEnd::Reset { refusal, probe } });
         }
     }
 
     /// An ABORT of SCTP; the verification tag is the receiver's.
-    fn abort(&mut self, time: Timestamp, pair: Pair, side: usize, tag: u32) {
-        let Some(episode) = self.pairs.get_mut(&pair).and_then(|episodes| episodes.last_mut()) else {
-            self.remnants += 1;
-            return;
-        };
-        episode.touch(time);
-        match episode.client {
-            Some((client, identity)) if client != side => episode.refused |= identity == tag,
-            // Before its COOKIE ECHO the client has not agreed to anything.
-            Some((client, _)) => episode.probing |= episode.spoke[client] == 0,
-            None => episode.refused |= episode.spoke[side] == 0,
+    fn abort(&mut self, time: Timestamp, ends: Ends<A>, side: usize, tag: u32) {
+        match self.open_at(&ends, time) {
+            Some(episode) if episode.client().is_some_and(|(client, _)| episode.spoke(client)) => episode.reset(time),
+            _ => self.loosen(ends, Loose { time, side, what: LooseEnd::Abort { tag } }),
         }
     }
 
     /// An ICMP error quotes a packet of `side`. The quote of an SCTP packet ends before the initiate tag.
-    fn unreachable(&mut self, time: Timestamp, pair: Pair, side: usize, sequence: Option<u32>) {
-        let Some(episodes) = self.pairs.get_mut(&pair) else {
-            self.remnants += 1;
-            return;
+    pub(super) fn unreachable(&mut self, time: Timestamp, ends: Ends<A>, side: usize, sequence: Option<u32>) {
+        let quoted = |episode: &Episode| {
+            episode.client().is_some_and(|(client, number)| client == side && sequence.is_none_or(|it| it == number))
         };
-        let meant = |episode: &&mut Episode| {
-            episode
-                .client
-                .is_some_and(|(client, identity)| client == side && sequence.is_none_or(|quoted| quoted == identity))
-        };
-        if let Some(episode) = episodes.iter_mut().rev().take(RECENT).find(meant) {
-            episode.refused = true;
-            episode.touch(time);
+        if let Some(at) = self.recent(&ends, quoted) {
+            self.table.at(at).refuse(time);
+        } else if self.open_at(&ends, time).is_none() {
+            self.loosen(ends, Loose { time, side, what: LooseEnd::Unreachable { sequence } });
         }
     }
 
-    fn segment(&mut self, time: Timestamp, pair: Pair, side: usize, segment: Segment) {
-        let episodes = self.pairs.entry(pair).or_default();
-        let fits = |episode: &Episode| match episode.client {
-            // Once answered, numbers wrap around and tell nothing.
-            _ if episode.answered.is_some() => true,
-            None => true,
-            Some((client, identity)) => {
-                let number = if client == side { segment.sequence } else { segment.acknowledgment };
-                segment.flags & flag::ACK != 0 && number.wrapping_sub(identity.wrapping_add(1)) < EARLY
-                    || episode.spoke != [0; 2]
+    /// The connection that is open at `time`: what comes then ends it and refuses nothing, whatever else was or will be
+    /// seen.
+    fn open_at(&mut self, ends: &Ends<A>, time: Timestamp) -> Option<&mut Episode> {
+        let number = self.table.newest(ends)?;
+        let newest = self.table.at(number);
+        newest.answered().is_some_and(|answered| answered <= time).then_some(newest)
+    }
+
+    /// Keeps something for later.
+    fn loosen(&mut self, ends: Ends<A>, loose: Loose) {
+        let newest = self.table.newest(&ends).unwrap_or_else(|| self.push(loose.time, ends, None));
+        self.table.at(newest).set_loose();
+        let room = self.loose_ends < MAX_LOOSE_ENDS;
+        let known = self.loose.entry(ends).or_default();
+        if known.contains(&loose) {
+            return;
+        }
+        if room && known.len() < MAX_LOOSE {
+            known.push(loose);
+            self.loose_ends += 1;
+        } else {
+            self.forgotten += 1;
+        }
+    }
+
+    /// An episode for what is older than every opening that was seen, belongs to one that is still to come, or probes
+    /// something else.
+    ///
+    /// Which it is shows once nothing can overtake it any more. Until then it stays apart from what came long before,
+    /// so there are two at most, and the younger one is added to what it belongs to before it begins anew.
+    fn unseen(&mut self, time: Timestamp, ends: Ends<A>) -> u32 {
+        let Some(one) = self.recent(&ends, |episode| episode.client().is_none()) else {
+            return self.push(time, ends, None);
+        };
+        let newest = self.table.get(one).1.first();
+        let Some(two) = self.recent(&ends, |episode| episode.client().is_none() && episode.first() != newest) else {
+            return self.push(time, ends, None);
+        };
+        let (older, younger) = if newest < self.table.get(two).1.first() { (one, two) } else { (two, one) };
+        let finished = *self.table.get(younger).1;
+        if time < finished.first() {
+            return older;
+        }
+        let opened = self.recent(&ends, |episode| episode.client().is_some() && settle::owns(episode, &finished));
+        self.table.at(opened.unwrap_or(older)).join(&finished);
+        self.table.at(younger).begin_anew(time);
+        younger
+    }
+
+    fn segment(&mut self, time: Timestamp, ends: Ends<A>, side: usize, segment: &Segment) {
+        let fits = |episode: &Episode| match episode.client() {
+            None => episode.is_near(time),
+            _ if time < episode.first() => false,
+            _ if episode.is_answered() => episode.is_within(side, segment.sequence),
+            _ if episode.is_refused() || episode.has_loose() => false,
+            Some((client, number)) => {
+                let near = if client == side { segment.sequence } else { segment.acknowledgment };
+                segment.flags & flag::ACK != 0 && near.wrapping_sub(number.wrapping_add(1)) < EARLY
+                    || episode.is_spoken()
             }
         };
-        let at = episodes.iter().rposition(fits).unwrap_or_else(|| {
-            // Older than every opening that was seen, or a probe of something else.
-            episodes.insert(0, Episode::new(None, time));
-            0
-        });
-        let episode = &mut episodes[at];
+        let at = self.recent(&ends, fits).unwrap_or_else(|| self.unseen(time, ends));
+        let episode = self.table.at(at);
         episode.touch(time);
+        if episode.is_answered() {
+            episode.reaches(side, segment.sequence);
+        }
         // RFC 9293 §3.4: every segment of an open connection acknowledges.
         if segment.flags & flag::ACK != 0 {
-            episode.spoke[side] = episode.spoke[side].saturating_add(1);
-            episode.payload |= segment.length > 0;
-            episode.speech[side].request |= segment.speech.request;
-            episode.speech[side].response |= segment.speech.response;
+            episode.speak(time, side, segment.has_payload, segment.flags & flag::FIN != 0);
+            episode.hear(side, segment.speech);
         }
     }
 
-    fn chunk(&mut self, time: Timestamp, pair: Pair, side: usize) {
-        let episodes = self.pairs.entry(pair).or_default();
-        if episodes.is_empty() {
-            episodes.push(Episode::new(None, time));
-        }
-        if let Some(episode) = episodes.last_mut() {
-            episode.touch(time);
-            episode.spoke[side] = episode.spoke[side].saturating_add(1);
-            episode.payload = true;
-        }
+    fn chunk(&mut self, time: Timestamp, ends: Ends<A>, side: usize) {
+        let fits = |episode: &Episode| match episode.client() {
+            None => episode.is_near(time),
+            Some(_) => time >= episode.first(),
+        };
+        let at = self.recent(&ends, fits).unwrap_or_else(|| self.unseen(time, ends));
+        self.table.at(at).speak(time, side, true, false);
     }
 
-    /// The flows, the clock skew between sources, and how many resets and errors belonged to nothing.
-    pub(super) fn finish(self) -> (Vec<Flow>, BTreeMap<(u16, u16), i64>, u64) {
-        let mut flows = Vec::with_capacity(self.pairs.len());
-        let mut remnants = self.remnants;
-        // Answered episodes by client and the numbers of both sides: views of one connection.
-        let mut answered: HashMap<(Key, u32), Vec<(Socket, Episode)>> = HashMap::new();
-        for (pair, episodes) in self.pairs {
-            for episode in settle(episodes) {
-                match episode.client {
-                    None if episode.spoke == [0; 2] && !episode.refused => remnants += 1,
-                    None => flows.push(unseen(&pair, &episode)),
-                    Some((side, identity)) => {
-                        let key = Key { protocol: pair.protocol, client: end(&pair, side), identity };
-                        let view = (end(&pair, other(side)), episode);
-                        if view.1.answered.is_some() {
-                            answered.entry((key, view.1.server_identity)).or_default().push(view);
-                        } else {
-                            flows.push(seen(key, vec![view]));
-                        }
-                    }
-                }
+    /// Hands the episodes of each pair of sockets to `take`, settled, with the number of their row where they are as they
+    /// stand there. Returns which rows it did not take, for [`Connections::retain`].
+    pub(super) fn settle(&self, mut take: impl FnMut(&Ends<A>, &[Episode], Option<u32>) -> bool) -> Vec<bool> {
+        let mut keep = vec![false; self.table.len()];
+        let mut chain: Vec<(u32, Episode)> = Vec::new();
+        for number in 0..self.table.len() as u32 {
+            let (ends, newest) = self.table.get(number);
+            if newest.is_older() {
+                continue;
+            }
+            if newest.next == NONE && !newest.has_loose() {
+                keep[number as usize] = !take(ends, std::slice::from_ref(newest), Some(number));
+                continue;
+            }
+            chain.clear();
+            let mut next = number;
+            while next != NONE {
+                let episode = *self.table.get(next).1;
+                chain.push((next, episode));
+                next = episode.next;
+            }
+            let loose = self.loose.get(ends).map_or(&[][..], Vec::as_slice);
+            let settled = settle::settle(chain.iter().map(|(_, episode)| *episode).collect(), loose);
+            if !take(ends, &settled, None) {
+                chain.iter().for_each(|(number, _)| keep[*number as usize] = true);
             }
         }
-        for ((key, _), views) in answered {
-            flows.push(seen(key, views));
-        }
-        (flows, skew(self.clocks), remnants)
+        keep
     }
-}
 
-/// Copies of one opening that came late, from a file whose clock is behind, are this close in nanoseconds: a client
-/// repeats its SYN for about two minutes.
-const COPIES: i64 = 130 * SECOND;
-
-/// The episodes of a pair once all packets are there: copies of one are one, and segments far behind an opening whose
-/// answer was not captured are its own where there is no other.
-fn settle(mut episodes: Vec<Episode>) -> Vec<Episode> {
-    if episodes.len() < 2 {
-        return episodes;
+    /// Forgets the rows that `keep` does not hold.
+    pub(super) fn retain(&mut self, keep: &[bool]) {
+        self.table.retain(keep, |episode| (!episode.is_older(), &mut episode.next));
+        let table = &self.table;
+        self.loose.retain(|ends, _| table.newest(ends).is_some());
+        self.loose_ends = self.loose.values().map(Vec::len).sum();
     }
-    episodes.sort_by_key(|episode| (episode.client, episode.first));
-    let mut settled: Vec<Episode> = Vec::with_capacity(episodes.len());
-    for episode in episodes {
-        match settled.last_mut() {
-            Some(last)
-                if last.client.is_some()
-                    && last.client == episode.client
-                    && episode.first <= last.last.plus(COPIES) =>
-            {
-                last.join(&episode);
-            }
-            _ => settled.push(episode),
-        }
+
+    /// A row.
+    pub(super) fn row(&self, number: u32) -> (&Ends<A>, &Episode) {
+        self.table.get(number)
     }
-    if let [unseen, opened] = &settled[..]
-        && unseen.client.is_none()
-        && opened.outcome() == Outcome::Unanswered
-        && opened.first <= unseen.first
-        && unseen.outcome() == Outcome::Established
-    {
-        let mut opened = opened.clone();
-        opened.join(unseen);
-        return vec![opened];
+
+    /// All episodes.
+    pub(super) fn episodes(&self) -> impl Iterator<Item = (&Ends<A>, &Episode)> {
+        self.table.iter()
     }
-    settled
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Segment {
-    flags: u8,
-    sequence: u32,
-    acknowledgment: u32,
-    length: u16,
-    speech: Speech,
-}
-
-fn end(pair: &Pair, side: usize) -> Socket {
-    if side == LOW { pair.low } else { pair.high }
-}
-
-fn other(side: usize) -> usize {
-    if side == LOW { HIGH } else { LOW }
-}
-
-fn unseen(pair: &Pair, episode: &Episode) -> Flow {
-    let side = |socket, side: usize| Side { socket, speech: episode.speech[side] };
-    Flow {
-        protocol: pair.protocol,
-        opening: Opening::Unseen { sides: [side(pair.low, LOW), side(pair.high, HIGH)] },
-        outcome: episode.outcome(),
-        first: episode.first,
-        last: episode.last,
-        latency: None,
-        datagrams: 0,
-        dns: false,
-    }
-}
-
-/// The flow of one connection from its views; never of none.
-fn seen(key: Key, mut views: Vec<(Socket, Episode)>) -> Flow {
-    let began = |episode: &Episode| episode.opened.into_iter().chain(episode.answered).min();
-    views.sort_by_key(|(server, episode)| (began(episode), *server));
-    let (dialled, first) = &views[0];
-    let latency = match (first.opened, first.answered) {
-        (Some(opened), Some(answered)) if opened <= answered => {
-            Some(u32::try_from(answered.since(opened) / 1000).unwrap_or(u32::MAX))
-        }
-        _ => None,
-    };
-    let outcomes: Vec<Outcome> = views.iter().map(|(_, episode)| episode.outcome()).collect();
-    // What one view shows of a connection holds for all of them; a probe's reset is the last word.
-    let probing = views.iter().any(|(_, episode)| episode.probing);
-    let outcome = if probing { Outcome::Refused } else { *outcomes.iter().min().unwrap_or(&Outcome::Unanswered) };
-    let opened = views.iter().any(|(_, episode)| episode.opened.is_some());
-    let answered = views.iter().any(|(_, episode)| episode.answered.is_some());
-    let whole = opened && (answered || outcome != Outcome::Established);
-    Flow {
-        protocol: key.protocol,
-        opening: Opening::Seen {
-            client: key.client,
-            dialled: *dialled,
-            served: views[1..].last().map(|(server, _)| *server).filter(|server| server != dialled),
-            proof: if whole { Proof::Handshake } else { Proof::HalfHandshake },
-            identity: key.identity,
-        },
-        outcome,
-        first: views.iter().map(|(_, episode)| episode.first).min().unwrap_or_default(),
-        last: views.iter().map(|(_, episode)| episode.last).max().unwrap_or_default(),
-        latency,
-        datagrams: 0,
-        dns: false,
-    }
-}
-
-fn skew(clocks: HashMap<Key, Vec<(u16, Timestamp)>>) -> BTreeMap<(u16, u16), i64> {
-    let mut samples: BTreeMap<(u16, u16), Vec<i64>> = BTreeMap::new();
-    for mut seen in clocks.into_values().filter(|seen| seen.len() > 1) {
-        seen.sort_unstable();
-        for (at, (first, start)) in seen.iter().enumerate() {
-            for (second, end) in &seen[at + 1..] {
-                samples.entry((*first, *second)).or_default().push(end.since(*start));
-            }
-        }
-    }
-    samples
-        .into_iter()
-        .map(|(sources, mut differences)| {
-            differences.sort_unstable();
-            (sources, differences[differences.len() / 2])
-        })
-        .collect()
 }

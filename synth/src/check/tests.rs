@@ -62,7 +62,9 @@ fn flow(text: &str) -> Flow {
         outcome,
         first: time(first),
         last: time(last),
-        latency: None,
+        connections: 1,
+        newest: time(first),
+        latency: Default::default(),
         datagrams: 0,
         dns: false,
     }

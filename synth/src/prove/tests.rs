@@ -48,7 +48,9 @@ fn flow(client: &str, server: &str, port: u16) -> Flow {
         outcome: Outcome::Established,
         first,
         last: first,
-        latency: None,
+        connections: 1,
+        newest: first,
+        latency: Default::default(),
         datagrams: 0,
         dns: false,
     }

@@ -16,23 +16,25 @@ const APART: i64 = 2 * SECOND;
 /// client socket, a backend of the Service, and nothing that speaks against it ([`Conversation::may_be`]).
 pub(super) fn views(conversations: &mut Vec<Conversation>, inventory: &Inventory) {
     conversations.sort_by(|a, b| {
-        let key = |found: &Conversation| (found.first, found.protocol, found.client, found.dialled, found.last);
+        let key = |found: &Conversation| {
+            (found.first, found.protocol, found.client, found.client_port, found.dialled, found.last)
+        };
         key(a).cmp(&key(b))
     });
     let mut by_client: HashMap<(Protocol, Socket), Vec<usize>> = HashMap::new();
     for (index, conversation) in conversations.iter().enumerate().filter(|(_, found)| found.served.is_none()) {
-        by_client.entry((conversation.protocol, conversation.client)).or_default().push(index);
+        if let Some(client) = conversation.client_socket() {
+            by_client.entry((conversation.protocol, client)).or_default().push(index);
+        }
     }
     let mut absorbed = vec![false; conversations.len()];
     for index in 0..conversations.len() {
         let dialling = &conversations[index];
-        if dialling.served.is_some() {
-            continue;
-        }
+        let Some(client) = dialling.client_socket().filter(|_| dialling.served.is_none()) else { continue };
         let Some(frontend) = inventory.frontend(dialling.dialled.ip, dialling.protocol, dialling.dialled.port) else {
             continue;
         };
-        let candidates = &by_client[&(dialling.protocol, dialling.client)];
+        let candidates = &by_client[&(dialling.protocol, client)];
         if candidates.len() < 2 {
             continue;
         }
@@ -78,7 +80,10 @@ impl Conversation {
         self.first = self.first.min(view.first);
         self.last = self.last.max(view.last);
         self.datagrams = self.datagrams.max(view.datagrams);
-        self.latency = self.latency.or(view.latency);
+        self.newest = self.first;
+        if self.latency.iter().next().is_none() {
+            self.latency = view.latency;
+        }
         self.identity = self.identity.or(view.identity);
         self.dns |= view.dns;
         // What either view shows to have worked did, and is as certain as that view.

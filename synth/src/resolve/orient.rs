@@ -41,10 +41,16 @@ impl Known {
                         *known.opens.entry(*client).or_default() += 1;
                         *known.answers.entry(*dialled).or_default() += usize::from(flow.outcome == Outcome::Answered);
                     } else if flow.outcome == Outcome::Established {
-                        for socket in [Some(*dialled), *served].into_iter().flatten() {
-                            known.sockets.insert((flow.protocol, socket));
-                            known.ports.insert((flow.protocol, inventory.endpoint(socket.ip, flow.first), socket.port));
-                        }
+                        known.serves(flow, inventory, [Some(*dialled), *served]);
+                    }
+                }
+                // Clients that did nothing else are nobody's servers; and whom they dialled more than once, is.
+                Opening::Alike { dialled, served, proof, .. } => {
+                    if *proof == Proof::FirstPacket {
+                        let answered = if flow.outcome == Outcome::Answered { flow.connections as usize } else { 0 };
+                        *known.answers.entry(*dialled).or_default() += answered;
+                    } else if flow.outcome == Outcome::Established {
+                        known.serves(flow, inventory, [Some(*dialled), *served]);
                     }
                 }
                 Opening::Unseen { sides: [low, high] } => {
@@ -56,45 +62,61 @@ impl Known {
         }
         known
     }
+
+    fn serves(&mut self, flow: &Flow, inventory: &Inventory, servers: [Option<Socket>; 2]) {
+        for socket in servers.into_iter().flatten() {
+            self.sockets.insert((flow.protocol, socket));
+            self.ports.insert((flow.protocol, inventory.endpoint(socket.ip, flow.first), socket.port));
+        }
+    }
 }
 
 fn conversation(flow: &Flow, known: &Known, inventory: &Inventory) -> Conversation {
     let mut conversation = Conversation {
         protocol: flow.protocol,
-        client: Socket { ip: std::net::IpAddr::from([0, 0, 0, 0]), port: 0 },
+        client: std::net::IpAddr::from([0, 0, 0, 0]),
+        client_port: None,
         dialled: Socket { ip: std::net::IpAddr::from([0, 0, 0, 0]), port: 0 },
         served: None,
         certainty: Certainty::Guessed,
         outcome: flow.outcome,
+        connections: flow.connections,
         first: flow.first,
         last: flow.last,
-        latency: flow.latency,
+        newest: flow.newest,
+        latency: flow.latency.clone(),
         datagrams: flow.datagrams,
         dns: flow.dns,
         identity: None,
         translated: false,
     };
+    let mut client_is = |client: Socket| {
+        (conversation.client, conversation.client_port) = (client.ip, Some(client.port));
+    };
     match &flow.opening {
-        Opening::Seen { client, dialled, served, proof: Proof::FirstPacket, .. } => {
+        Opening::Alike { client, dialled, served, proof } => {
             (conversation.client, conversation.dialled, conversation.served) = (*client, *dialled, *served);
-            conversation.certainty = Certainty::FirstPacket;
-            if !flow.dns && sent_by_server(*client, *dialled, flow.first, known, inventory) {
-                (conversation.client, conversation.dialled) = (*dialled, *client);
-                conversation.certainty = Certainty::Inferred;
-            }
+            conversation.certainty = match proof {
+                Proof::Handshake => Certainty::Handshake,
+                Proof::HalfHandshake => Certainty::Inferred,
+                Proof::FirstPacket => Certainty::FirstPacket,
+            };
+            conversation.service_first(flow.protocol, inventory);
+        }
+        Opening::Seen { client, dialled, served, proof: Proof::FirstPacket, .. } => {
+            let turned = !flow.dns && sent_by_server(*client, *dialled, flow.first, known, inventory);
+            let (client, dialled) = if turned { (dialled, client) } else { (client, dialled) };
+            client_is(*client);
+            (conversation.dialled, conversation.served) = (*dialled, *served);
+            conversation.certainty = if turned { Certainty::Inferred } else { Certainty::FirstPacket };
         }
         Opening::Seen { client, dialled, served, proof, identity } => {
-            (conversation.client, conversation.dialled, conversation.served) = (*client, *dialled, *served);
+            client_is(*client);
+            (conversation.dialled, conversation.served) = (*dialled, *served);
             conversation.identity = Some(*identity);
             conversation.certainty =
                 if *proof == Proof::Handshake { Certainty::Handshake } else { Certainty::Inferred };
-            // Clocks of two capture files may disagree on which view came first; the Service's address was dialled.
-            if let Some(served) = served
-                && inventory.frontend(dialled.ip, flow.protocol, dialled.port).is_none()
-                && inventory.frontend(served.ip, flow.protocol, served.port).is_some()
-            {
-                (conversation.dialled, conversation.served) = (*served, Some(*dialled));
-            }
+            conversation.service_first(flow.protocol, inventory);
         }
         Opening::Unseen { sides } => {
             let mut server = None;
@@ -107,12 +129,23 @@ fn conversation(flow: &Flow, known: &Known, inventory: &Inventory) -> Conversati
             }
             let lower = usize::from(sides[1].socket.port < sides[0].socket.port);
             let index = server.unwrap_or(lower);
+            client_is(sides[1 - index].socket);
             conversation.dialled = sides[index].socket;
-            conversation.client = sides[1 - index].socket;
             conversation.certainty = if server.is_some() { Certainty::Inferred } else { Certainty::Guessed };
         }
     }
     conversation
+}
+
+impl Conversation {
+    /// Clocks of two capture files may disagree on which view came first; the Service's address was dialled.
+    fn service_first(&mut self, protocol: Protocol, inventory: &Inventory) {
+        let Some(served) = self.served else { return };
+        let is_service = |socket: Socket| inventory.frontend(socket.ip, protocol, socket.port).is_some();
+        if !is_service(self.dialled) && is_service(served) {
+            (self.dialled, self.served) = (served, Some(self.dialled));
+        }
+    }
 }
 
 /// UDP: whether the first datagram seen is a server's, whose client's came before the capture. Its port has to be

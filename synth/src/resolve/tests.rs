@@ -134,8 +134,10 @@ fn flow(text: &str) -> Flow {
         outcome,
         first,
         last: first.plus(SECOND),
-        latency: None,
-        datagrams: if udp { number("sent", 1.0) as u32 } else { 0 },
+        connections: 1,
+        newest: first,
+        latency: Default::default(),
+        datagrams: if udp { number("sent", 1.0) as u64 } else { 0 },
         dns: rest.contains(&"dns"),
     }
 }

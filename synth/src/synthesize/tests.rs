@@ -113,8 +113,10 @@ fn flow(text: &str) -> Flow {
         outcome,
         first,
         last: first,
-        latency: None,
-        datagrams: if udp { value("sent").unwrap_or(1) as u32 } else { 0 },
+        connections: 1,
+        newest: first,
+        latency: Default::default(),
+        datagrams: if udp { value("sent").unwrap_or(1) as u64 } else { 0 },
         dns: words.contains(&"dns"),
     }
 }

@@ -1,0 +1,159 @@
+//! Both ends of a conversation as one key.
+
+use std::fmt::Debug;
+use std::hash::{BuildHasher, RandomState};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use crate::flow::Socket;
+
+/// Which end of [`Ends`] sent a packet; an index.
+pub(super) const LOW: usize = 0;
+/// The other one.
+pub(super) const HIGH: usize = 1;
+
+/// The end that `side` talks to.
+pub(super) fn other(side: usize) -> usize {
+    side ^ 1
+}
+
+/// An address of one family: conversations of each family have tables of their own, because an IPv4 key is less than
+/// half as long.
+pub(super) trait Address: Copy + Ord + Debug + std::hash::Hash + Into<IpAddr> {
+    /// The unspecified address, where a field has to hold something.
+    const NONE: Self;
+    /// What sockets are compared by: addresses first, then ports.
+    type Rank: Ord;
+    /// See [`Address::Rank`].
+    fn rank(self, port: u16) -> Self::Rank;
+    /// Both addresses in one number that depends on all of their bits.
+    fn mixed(self, other: Self, seed: &Seed) -> u64;
+    /// `ip`, if it is of this family.
+    fn of(ip: IpAddr) -> Option<Self>;
+}
+
+impl Address for Ipv4Addr {
+    const NONE: Ipv4Addr = Ipv4Addr::UNSPECIFIED;
+    type Rank = u64;
+
+    #[inline]
+    fn rank(self, port: u16) -> u64 {
+        u64::from(self.to_bits()) << 16 | u64::from(port)
+    }
+
+    #[inline]
+    fn mixed(self, other: Ipv4Addr, _: &Seed) -> u64 {
+        u64::from(self.to_bits()) << 32 | u64::from(other.to_bits())
+    }
+
+    fn of(ip: IpAddr) -> Option<Ipv4Addr> {
+        match ip {
+            IpAddr::V4(ip) => Some(ip),
+            IpAddr::V6(_) => None,
+        }
+    }
+}
+
+impl Address for Ipv6Addr {
+    const NONE: Ipv6Addr = Ipv6Addr::UNSPECIFIED;
+    type Rank = (u128, u16);
+
+    #[inline]
+    fn rank(self, port: u16) -> (u128, u16) {
+        (self.to_bits(), port)
+    }
+
+    #[inline]
+    fn mixed(self, other: Ipv6Addr, seed: &Seed) -> u64 {
+        let half = |ip: Ipv6Addr| {
+            let bits = ip.to_bits();
+            seed.fold((bits >> 64) as u64, bits as u64)
+        };
+        half(self).rotate_left(17) ^ half(other)
+    }
+
+    fn of(ip: IpAddr) -> Option<Ipv6Addr> {
+        match ip {
+            IpAddr::V4(_) => None,
+            IpAddr::V6(ip) => Some(ip),
+        }
+    }
+}
+
+/// Random numbers that go into every hash: whoever sends packets chooses the keys, and must not choose where they fall.
+#[derive(Debug, Clone)]
+pub(super) struct Seed([u64; 2]);
+
+impl Default for Seed {
+    fn default() -> Seed {
+        let state = RandomState::new();
+        Seed([state.hash_one(1), state.hash_one(2)])
+    }
+}
+
+impl Seed {
+    /// A folded multiplication: the halves of the 128-bit product of both numbers, each hidden by the seed.
+    #[inline]
+    pub(super) fn fold(&self, one: u64, two: u64) -> u64 {
+        let product = u128::from(one ^ self.0[0]) * u128::from(two ^ self.0[1]);
+        (product as u64) ^ ((product >> 64) as u64)
+    }
+}
+
+/// What a [`Table`](super::table::Table) finds its entries by.
+pub(super) trait Key: Copy + Eq {
+    /// 64 bits of which any part is as good as another.
+    fn hashed(&self, seed: &Seed) -> u64;
+    /// Any part of it: reading it is the purpose.
+    fn touch(&self) -> u64;
+}
+
+/// Both ends, the lower socket first, so that both directions are one key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct Ends<A> {
+    low: A,
+    high: A,
+    low_port: u16,
+    high_port: u16,
+    /// How often the addresses had changed hands before: an address' next holder starts afresh.
+    epoch: u32,
+}
+
+impl<A: Address> Ends<A> {
+    /// The key of a packet, and which end sent it.
+    #[inline]
+    pub(super) fn new(source: (A, u16), destination: (A, u16), epoch: u32) -> (Ends<A>, usize) {
+        let ends = |low: (A, u16), high: (A, u16)| Ends {
+            low: low.0,
+            high: high.0,
+            low_port: low.1,
+            high_port: high.1,
+            epoch,
+        };
+        let ascending = source.0.rank(source.1) <= destination.0.rank(destination.1);
+        if ascending { (ends(source, destination), LOW) } else { (ends(destination, source), HIGH) }
+    }
+
+    /// Address and port of one end.
+    #[inline]
+    pub(super) fn end(&self, side: usize) -> (A, u16) {
+        if side == LOW { (self.low, self.low_port) } else { (self.high, self.high_port) }
+    }
+}
+
+impl<A: Address> Key for Ends<A> {
+    #[inline]
+    fn hashed(&self, seed: &Seed) -> u64 {
+        let rest = u64::from(self.low_port) << 48 | u64::from(self.high_port) << 32 | u64::from(self.epoch);
+        seed.fold(self.low.mixed(self.high, seed), rest)
+    }
+
+    #[inline]
+    fn touch(&self) -> u64 {
+        u64::from(self.epoch)
+    }
+}
+
+/// An end as flows have it.
+pub(super) fn socket<A: Address>((ip, port): (A, u16)) -> Socket {
+    Socket { ip: ip.into(), port }
+}

@@ -1,0 +1,273 @@
+//! What was seen of one connection or association between one pair of sockets.
+
+use super::ends::{HIGH, LOW};
+use crate::flow::{Outcome, Speech};
+use crate::time::{SECOND, Timestamp};
+
+/// This many segments of one side without payload are a connection of which only that side was captured; fewer are a
+/// probe.
+const SEGMENTS: u8 = 3;
+
+/// A packet comes this much too late at most, in nanoseconds.
+const LATE: i64 = 2 * SECOND;
+
+/// A client that uses its port again chooses a number that is further on (RFC 6528 §3: by 4 µs a step, or faster), and
+/// the segments of one connection follow each other closer than this.
+const REACH: u32 = 1 << 20;
+
+/// Yes or no, many of them.
+mod mark {
+    pub(super) const SEEN_OPENING: u16 = 1;
+    pub(super) const CLIENT_IS_HIGH: u16 = 2;
+    pub(super) const REFUSED: u16 = 4;
+    pub(super) const PROBING: u16 = 8;
+    pub(super) const PAYLOAD: u16 = 16;
+    pub(super) const OLDER: u16 = 32;
+    pub(super) const LOOSE: u16 = 64;
+    /// FIN of each side.
+    pub(super) const FINISHED: [u16; 2] = [128, 256];
+    pub(super) const REQUEST: [u16; 2] = [512, 1024];
+    pub(super) const RESPONSE: [u16; 2] = [2048, 4096];
+    pub(super) const RESET: u16 = 8192;
+}
+
+/// One connection between one pair of sockets: 48 bytes, and every operation on it commutes with every other, so that
+/// the order in which packets come decides nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Episode {
+    pub(super) last: Timestamp,
+    /// Of the first SYN (INIT), `MAX` where none was seen. Where nobody was seen opening it, of the first packet.
+    opened: Timestamp,
+    /// `MAX` where no SYN-ACK (INIT ACK) was seen.
+    answered: Timestamp,
+    /// The client's initial sequence number or initiate tag; 0 where nobody was seen opening it.
+    number: u32,
+    /// The server's own number, of its first answer.
+    server_number: u32,
+    /// About the highest sequence number of each side.
+    reached: [u32; 2],
+    /// The next older episode of the same sockets, in their table.
+    pub(super) next: u32,
+    marks: u16,
+    /// Segments of each side that belong to an open connection.
+    spoke: [u8; 2],
+}
+
+impl Episode {
+    /// The end that opened it and its number; `None` where nobody was seen opening it.
+    pub(super) fn new(client: Option<(usize, u32)>, time: Timestamp, next: u32) -> Episode {
+        let (marks, number) = match client {
+            None => (0, 0),
+            Some((LOW, number)) => (mark::SEEN_OPENING, number),
+            Some((_, number)) => (mark::SEEN_OPENING | mark::CLIENT_IS_HIGH, number),
+        };
+        Episode {
+            last: time,
+            opened: if client.is_none() { time } else { Timestamp::MAX },
+            answered: Timestamp::MAX,
+            number,
+            server_number: 0,
+            reached: [0; 2],
+            next,
+            marks,
+            spoke: [0; 2],
+        }
+    }
+
+    /// The end that opened it, and its number.
+    #[inline]
+    pub(super) fn client(&self) -> Option<(usize, u32)> {
+        match self.marks & (mark::SEEN_OPENING | mark::CLIENT_IS_HIGH) {
+            0 => None,
+            mark::SEEN_OPENING => Some((LOW, self.number)),
+            _ => Some((HIGH, self.number)),
+        }
+    }
+
+    /// When the opening was seen.
+    pub(super) fn opened(&self) -> Option<Timestamp> {
+        (self.opened != Timestamp::MAX && self.client().is_some()).then_some(self.opened)
+    }
+
+    /// When it was answered.
+    pub(super) fn answered(&self) -> Option<Timestamp> {
+        (self.answered != Timestamp::MAX).then_some(self.answered)
+    }
+
+    #[inline]
+    pub(super) fn is_answered(&self) -> bool {
+        self.answered != Timestamp::MAX
+    }
+
+    /// The server's own number; of no meaning where it was not answered.
+    pub(super) fn server_number(&self) -> u32 {
+        self.server_number
+    }
+
+    /// When the handshake began, as far as it was seen; where nobody was seen opening it, the first packet.
+    #[inline]
+    pub(super) fn first(&self) -> Timestamp {
+        self.opened.min(self.answered)
+    }
+
+    #[inline]
+    pub(super) fn touch(&mut self, time: Timestamp) {
+        self.last = self.last.max(time);
+        if self.marks & mark::SEEN_OPENING == 0 {
+            self.opened = self.opened.min(time);
+        }
+    }
+
+    pub(super) fn open(&mut self, time: Timestamp) {
+        self.opened = self.opened.min(time);
+        self.touch(time);
+    }
+
+    /// Whether a segment's number lies in reach of those that its side has used: not, and the segment may be of another
+    /// connection between the same sockets, or behind a gap.
+    #[inline]
+    pub(super) fn is_within(&self, side: usize, sequence: u32) -> bool {
+        sequence.wrapping_sub(self.reached[side]).wrapping_add(REACH) < 2 * REACH
+    }
+
+    /// [`Episode::is_within`], and from there further on.
+    #[inline]
+    pub(super) fn reaches(&mut self, side: usize, sequence: u32) -> bool {
+        let is_within = self.is_within(side, sequence);
+        if is_within && sequence.wrapping_sub(self.reached[side]) < REACH {
+            self.reached[side] = sequence;
+        }
+        is_within
+    }
+
+    pub(super) fn answer(&mut self, time: Timestamp, number: u32) {
+        // Of two answers with different numbers the first counts, whichever came first.
+        if (time, number) < (self.answered, self.server_number) {
+            (self.answered, self.server_number) = (time, number);
+            let (client, own) = self.client().unwrap_or((LOW, 0));
+            self.reached[client] = own;
+            self.reached[client ^ 1] = number;
+        }
+        self.touch(time);
+    }
+
+    /// A segment or chunk of an open connection.
+    #[inline]
+    pub(super) fn speak(&mut self, time: Timestamp, side: usize, payload: bool, finished: bool) {
+        self.touch(time);
+        self.spoke[side] = self.spoke[side].saturating_add(1);
+        self.marks |= if payload { mark::PAYLOAD } else { 0 } | if finished { mark::FINISHED[side] } else { 0 };
+    }
+
+    /// Whether anybody spoke behind the handshake.
+    pub(super) fn spoke(&self, side: usize) -> bool {
+        self.spoke[side] != 0
+    }
+
+    pub(super) fn is_spoken(&self) -> bool {
+        self.spoke != [0; 2]
+    }
+
+    /// What the first bytes of a segment say about their sender.
+    pub(super) fn hear(&mut self, side: usize, speech: Speech) {
+        self.marks |= if speech.request { mark::REQUEST[side] } else { 0 };
+        self.marks |= if speech.response { mark::RESPONSE[side] } else { 0 };
+    }
+
+    pub(super) fn speech(&self, side: usize) -> Speech {
+        Speech { request: self.marks & mark::REQUEST[side] != 0, response: self.marks & mark::RESPONSE[side] != 0 }
+    }
+
+    pub(super) fn refuse(&mut self, time: Timestamp) {
+        self.marks |= mark::REFUSED;
+        self.touch(time);
+    }
+
+    pub(super) fn is_refused(&self) -> bool {
+        self.marks & mark::REFUSED != 0
+    }
+
+    /// The client reset at its first number: it was probing.
+    pub(super) fn probe(&mut self, time: Timestamp) {
+        self.marks |= mark::PROBING;
+        self.touch(time);
+    }
+
+    pub(super) fn is_probing(&self) -> bool {
+        self.marks & mark::PROBING != 0
+    }
+
+    /// A reset or abort of an open connection.
+    pub(super) fn reset(&mut self, time: Timestamp) {
+        self.marks |= mark::RESET;
+        self.touch(time);
+    }
+
+    /// Whether no more is to come: a reset, a refusal, or a FIN of each side.
+    pub(super) fn is_over(&self) -> bool {
+        let both = mark::FINISHED[LOW] | mark::FINISHED[HIGH];
+        self.marks & (mark::RESET | mark::REFUSED | mark::PROBING) != 0 || self.marks & both == both
+    }
+
+    /// A newer episode of the same sockets leads to this one.
+    pub(super) fn set_older(&mut self) {
+        self.marks |= mark::OLDER;
+    }
+
+    pub(super) fn is_older(&self) -> bool {
+        self.marks & mark::OLDER != 0
+    }
+
+    /// Something was seen that only all packets together explain.
+    pub(super) fn set_loose(&mut self) {
+        self.marks |= mark::LOOSE;
+    }
+
+    pub(super) fn has_loose(&self) -> bool {
+        self.marks & mark::LOOSE != 0
+    }
+
+    /// Whether a packet at `time` cannot be told from those of this episode by its time alone.
+    pub(super) fn is_near(&self, time: Timestamp) -> bool {
+        self.first().plus(-LATE) <= time && time <= self.last.plus(LATE)
+    }
+
+    /// Starts over as an episode that nobody was seen opening, in its place of the chain.
+    pub(super) fn begin_anew(&mut self, time: Timestamp) {
+        let kept = self.marks & (mark::OLDER | mark::LOOSE);
+        *self = Episode { marks: kept, ..Episode::new(None, time, self.next) };
+    }
+
+    /// Takes in what another row showed of the same connection.
+    pub(super) fn join(&mut self, other: &Episode) {
+        self.touch(other.last);
+        if self.client().is_some() == other.client().is_some() {
+            self.opened = self.opened.min(other.opened);
+        }
+        if (other.answered, other.server_number) < (self.answered, self.server_number) {
+            (self.answered, self.server_number) = (other.answered, other.server_number);
+        }
+        for side in [LOW, HIGH] {
+            self.spoke[side] = self.spoke[side].saturating_add(other.spoke[side]);
+        }
+        self.marks |= other.marks & !(mark::SEEN_OPENING | mark::CLIENT_IS_HIGH | mark::OLDER | mark::LOOSE);
+    }
+
+    pub(super) fn outcome(&self) -> Outcome {
+        let works = match self.client() {
+            Some(_) => (self.is_answered() || self.is_spoken()) && !self.is_probing(),
+            None => {
+                self.marks & mark::PAYLOAD != 0
+                    || !self.spoke.contains(&0)
+                    || self.spoke.iter().any(|count| *count >= SEGMENTS)
+            }
+        };
+        if works {
+            Outcome::Established
+        } else if self.is_refused() || self.is_probing() {
+            Outcome::Refused
+        } else {
+            Outcome::Unanswered
+        }
+    }
+}

@@ -1,0 +1,359 @@
+//! Settled conversations to flows: the views of one connection are joined, and what nothing else can be joined with is
+//! counted in a row.
+//!
+//! Translation of the server's address keeps the numbers of both sides, so the views of one connection before and after
+//! a Service's translation are the answered episodes with the same client and the same two numbers. Without an answer
+//! one number alone proves nothing, because scanners use one for many targets; such views stay apart, and only who
+//! knows the Services can join them. Conversations whose number or client socket occurs nowhere else have no other view.
+
+use std::collections::{BTreeMap, HashSet};
+use std::net::IpAddr;
+
+use rustc_hash::{FxHashMap, FxHashSet};
+
+use super::connection::Connections;
+use super::datagram::{Conversation, Datagrams};
+use super::ends::{Address, Ends, HIGH, LOW, Seed, other, socket};
+use super::episode::Episode;
+use super::row::{Alike, Rows, Single};
+use crate::flow::{Flow, Latencies, Opening, Outcome, Proof, Side};
+use crate::protocol::Protocol;
+use crate::time::Timestamp;
+
+/// Flows that are kept one by one. Beyond it those that somebody was seen opening are counted in rows, where views of
+/// them are not joined, and the others are added to one between the same addresses.
+pub(super) const MAX_SINGLES: usize = 1 << 18;
+
+/// When something about an address changes, in ascending order.
+pub(super) type Moments<A> = FxHashMap<A, Vec<Timestamp>>;
+
+/// How many of the moments of `address` have passed at `time`.
+#[inline]
+pub(super) fn passed<A: Address>(moments: &Moments<A>, address: A, time: Timestamp) -> u32 {
+    moments.get(&address).map_or(0, |at| at.partition_point(|moment| *moment <= time) as u32)
+}
+
+/// Where flows end.
+#[derive(Debug)]
+pub(super) struct Gathered<A: Address> {
+    pub(super) rows: Rows<A>,
+    /// Moments that no row spans.
+    pub(super) moments: Moments<A>,
+    /// Flows that may have to do with others.
+    pub(super) singles: Vec<Flow>,
+    /// Flows that nobody was seen opening, once there are too many of them: by protocol, addresses and lower port.
+    folded: BTreeMap<(Protocol, IpAddr, IpAddr, u16), Flow>,
+    /// Conversations of which only resets or ICMP errors were seen.
+    pub(super) remnants: u64,
+    /// Conversations that went into a row although views of them could have been joined.
+    pub(super) unjoined: u64,
+}
+
+impl<A: Address> Default for Gathered<A> {
+    fn default() -> Gathered<A> {
+        Gathered {
+            rows: Rows::default(),
+            moments: Moments::default(),
+            singles: Vec::new(),
+            folded: BTreeMap::new(),
+            remnants: 0,
+            unjoined: 0,
+        }
+    }
+}
+
+/// Which values occur more than once: surely those that do, and a few others.
+struct Repeated {
+    bits: Vec<u64>,
+    twice: FxHashSet<u32>,
+    seed: Seed,
+}
+
+impl Repeated {
+    fn new(expected: usize) -> Repeated {
+        // 16 bits for each value: one in thirty is taken for repeated and goes the longer way.
+        Repeated {
+            bits: vec![0; (expected / 4).next_power_of_two().max(16)],
+            twice: FxHashSet::default(),
+            seed: Seed::default(),
+        }
+    }
+
+    /// Notes a value; whether it, or one like it, had been noted.
+    fn insert(&mut self, value: u32) {
+        let hash = self.seed.fold(u64::from(value), 0x9e37_79b9_7f4a_7c15);
+        let word = (hash >> 6) as usize & (self.bits.len() - 1);
+        let bit = 1 << (hash & 63);
+        if self.bits[word] & bit != 0 {
+            self.twice.insert(value);
+        }
+        self.bits[word] |= bit;
+    }
+
+    fn contains(&self, value: u32) -> bool {
+        self.twice.contains(&value)
+    }
+}
+
+/// A view of a connection: the sockets, the client's side and what was seen.
+type View<A> = (Ends<A>, usize, Episode);
+
+impl<A: Address> Gathered<A> {
+    /// Takes the connections that are `ripe`, with every view of them, out of `connections`.
+    pub(super) fn connections(
+        &mut self,
+        connections: &mut Connections<A>,
+        protocol: Protocol,
+        ripe: impl Fn(&Episode) -> bool,
+    ) {
+        let mut numbers = Repeated::new(connections.len());
+        let mut green: FxHashSet<u32> = FxHashSet::default();
+        let mut unseen: HashSet<(A, u16)> = HashSet::new();
+        for (ends, episode) in connections.episodes() {
+            match episode.client() {
+                Some((_, number)) => {
+                    numbers.insert(number);
+                    if !ripe(episode) {
+                        green.insert(number);
+                    }
+                }
+                None => unseen.extend([ends.end(LOW), ends.end(HIGH)]),
+            }
+        }
+        // Views whose numbers occur elsewhere, by number; where they stand, or what they were settled to.
+        let mut joinable: Vec<(u32, u32)> = Vec::new();
+        let mut settled_views: Vec<View<A>> = Vec::new();
+        let keep = connections.settle(|ends, settled, row| {
+            let is_green = |episode: &Episode| episode.client().is_some_and(|(_, number)| green.contains(&number));
+            if !settled.iter().all(|episode| ripe(episode) && !is_green(episode)) {
+                return false;
+            }
+            for episode in settled {
+                let Some((side, number)) = episode.client() else {
+                    self.unseen(protocol, ends, episode);
+                    continue;
+                };
+                if numbers.contains(number) || !unseen.is_empty() && unseen.contains(&ends.end(side)) {
+                    joinable.push((number, row.unwrap_or(u32::MAX - settled_views.len() as u32)));
+                    if row.is_none() {
+                        settled_views.push((*ends, side, *episode));
+                    }
+                } else {
+                    self.seen(protocol, &[(*ends, side, *episode)], true);
+                }
+            }
+            true
+        });
+        joinable.sort_unstable();
+        let view = |row: u32| match settled_views.get((u32::MAX - row) as usize) {
+            Some(view) => *view,
+            None => {
+                let (ends, episode) = connections.row(row);
+                (*ends, episode.client().map_or(LOW, |(side, _)| side), *episode)
+            }
+        };
+        for same in joinable.chunk_by(|one, two| one.0 == two.0) {
+            let views: Vec<View<A>> = same.iter().map(|(_, row)| view(*row)).collect();
+            self.join(protocol, views, &unseen);
+        }
+        connections.retain(&keep);
+        self.rows.flush();
+    }
+
+    /// Views with one number: answered ones with the same client and the same number of the server are of one
+    /// connection.
+    fn join(&mut self, protocol: Protocol, mut views: Vec<View<A>>, unseen: &HashSet<(A, u16)>) {
+        let connection = |(ends, side, episode): &View<A>| {
+            let server = episode.is_answered().then(|| episode.server_number());
+            (ends.end(*side), server, server.is_none().then(|| ends.end(other(*side))))
+        };
+        views.sort_by_key(connection);
+        let whole = |group: &[View<A>]| group.len() == views.len() && !unseen.contains(&group[0].0.end(group[0].1));
+        for group in views.chunk_by(|one, two| connection(one) == connection(two)) {
+            self.seen(protocol, group, whole(group));
+        }
+    }
+
+    /// A connection from its views; `alone` if nothing else can be joined with it.
+    fn seen(&mut self, protocol: Protocol, views: &[View<A>], alone: bool) {
+        let (ends, side, first) = views
+            .iter()
+            .min_by_key(|(ends, side, episode)| (episode.first(), ends.end(other(*side))))
+            .unwrap_or(&views[0]);
+        let dialled = ends.end(other(*side));
+        let served = views
+            .iter()
+            .max_by_key(|(ends, side, episode)| (episode.first(), ends.end(other(*side))))
+            .map(|(ends, side, _)| ends.end(other(*side)))
+            .filter(|server| *server != dialled);
+        let latency = match (first.opened(), first.answered()) {
+            (Some(opened), Some(answered)) if opened <= answered => {
+                Some(u32::try_from(answered.since(opened) / 1000).unwrap_or(u32::MAX))
+            }
+            _ => None,
+        };
+        // What one view shows of a connection holds for all of them; a probe's reset is the last word.
+        let any = |test: fn(&Episode) -> bool| views.iter().any(|(_, _, episode)| test(episode));
+        let outcomes = views.iter().map(|(_, _, episode)| episode.outcome());
+        let outcome = match any(Episode::is_probing) {
+            true => Outcome::Refused,
+            false => outcomes.min().unwrap_or(Outcome::Unanswered),
+        };
+        let opened = any(|episode| episode.opened().is_some());
+        let whole = opened && (any(Episode::is_answered) || outcome != Outcome::Established);
+        let (client, client_port) = ends.end(*side);
+        let single = Single {
+            client_port,
+            identity: first.client().map_or(0, |(_, number)| number),
+            first: views.iter().map(|(_, _, episode)| episode.first()).min().unwrap_or_default(),
+            last: views.iter().map(|(_, _, episode)| episode.last).max().unwrap_or_default(),
+            latency,
+            datagrams: 0,
+        };
+        let proof = if whole { Proof::Handshake } else { Proof::HalfHandshake };
+        let alike = Alike { protocol, outcome, proof, dns: false, client, dialled, served, phase: 0 };
+        self.put(alike, single, alone);
+    }
+
+    /// Puts a conversation into a row, or keeps it as it is.
+    fn put(&mut self, mut alike: Alike<A>, single: Single, alone: bool) {
+        let full = self.singles.len() >= MAX_SINGLES;
+        if alone || full {
+            self.unjoined += u64::from(!alone);
+            if !self.moments.is_empty() {
+                let ends = [Some(alike.client), Some(alike.dialled.0), alike.served.map(|(server, _)| server)];
+                let passed = ends.into_iter().flatten().map(|end| passed(&self.moments, end, single.first));
+                alike.phase = passed.sum();
+            }
+            self.rows.add(alike, single);
+            return;
+        }
+        let mut latency = Latencies::default();
+        single.latency.into_iter().for_each(|microseconds| latency.record(microseconds));
+        self.singles.push(Flow {
+            protocol: alike.protocol,
+            opening: Opening::Seen {
+                client: socket((alike.client, single.client_port)),
+                dialled: socket(alike.dialled),
+                served: alike.served.map(socket),
+                proof: alike.proof,
+                identity: single.identity,
+            },
+            outcome: alike.outcome,
+            connections: 1,
+            first: single.first,
+            last: single.last,
+            newest: single.first,
+            latency,
+            datagrams: u64::from(single.datagrams),
+            dns: alike.dns,
+        });
+    }
+
+    /// A conversation that nobody was seen opening.
+    fn unseen(&mut self, protocol: Protocol, ends: &Ends<A>, episode: &Episode) {
+        if !episode.is_spoken() && !episode.is_refused() {
+            self.remnants += 1;
+            return;
+        }
+        let side = |side: usize| Side { socket: socket(ends.end(side)), speech: episode.speech(side) };
+        let flow = Flow {
+            protocol,
+            opening: Opening::Unseen { sides: [side(LOW), side(HIGH)] },
+            outcome: episode.outcome(),
+            connections: 1,
+            first: episode.first(),
+            last: episode.last,
+            newest: episode.first(),
+            latency: Latencies::default(),
+            datagrams: 0,
+            dns: false,
+        };
+        if self.singles.len() < MAX_SINGLES {
+            self.singles.push(flow);
+            return;
+        }
+        self.unjoined += 1;
+        let ((low, low_port), (high, high_port)) = (ends.end(LOW), ends.end(HIGH));
+        let key = (protocol, low.into(), high.into(), low_port.min(high_port));
+        match self.folded.get_mut(&key) {
+            None => {
+                self.folded.insert(key, flow);
+            }
+            Some(known) => {
+                known.connections += 1;
+                known.outcome = known.outcome.min(flow.outcome);
+                known.first = known.first.min(flow.first);
+                known.last = known.last.max(flow.last);
+                known.newest = known.newest.max(flow.newest);
+            }
+        }
+    }
+
+    /// Takes the conversations that are `ripe` out of `datagrams`; `sources` is the number of files.
+    pub(super) fn datagrams(
+        &mut self,
+        datagrams: &mut Datagrams<A>,
+        sources: u16,
+        ripe: impl Fn(&Conversation) -> bool,
+    ) {
+        let mut sockets = Repeated::new(datagrams.len() * 2);
+        let seed = Seed::default();
+        let number = |(ip, port): (A, u16)| (seed.fold(ip.mixed(A::NONE, &seed), u64::from(port)) >> 32) as u32;
+        for (ends, _) in datagrams.conversations() {
+            sockets.insert(number(ends.end(LOW)));
+            sockets.insert(number(ends.end(HIGH)));
+        }
+        let mut keep = Vec::with_capacity(datagrams.len());
+        for (ends, conversation) in datagrams.conversations() {
+            let ripe = ripe(conversation);
+            keep.push(!ripe);
+            if !ripe {
+                continue;
+            }
+            if !conversation.is_sent() {
+                self.remnants += 1;
+                continue;
+            }
+            let side = conversation.client();
+            let (client, client_port) = ends.end(side);
+            let outcome = conversation.outcome();
+            let single = Single {
+                client_port,
+                identity: 0,
+                first: conversation.first(),
+                last: conversation.last,
+                latency: None,
+                datagrams: match outcome {
+                    Outcome::Answered => 0,
+                    _ => datagrams.different(ends, conversation, sources),
+                },
+            };
+            let alike = Alike {
+                protocol: Protocol::Udp,
+                outcome,
+                proof: Proof::FirstPacket,
+                dns: conversation.is_dns(),
+                client,
+                dialled: ends.end(other(side)),
+                served: None,
+                phase: 0,
+            };
+            self.put(alike, single, !sockets.contains(number(ends.end(side))));
+        }
+        datagrams.retain(&keep);
+        self.rows.flush();
+    }
+
+    /// Flows held.
+    pub(super) fn len(&self) -> usize {
+        self.rows.len() + self.singles.len() + self.folded.len()
+    }
+
+    /// All flows.
+    pub(super) fn finish(self, flows: &mut Vec<Flow>) {
+        flows.extend(self.rows.flows());
+        flows.extend(self.singles);
+        flows.extend(self.folded.into_values());
+    }
+}

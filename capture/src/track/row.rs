@@ -1,0 +1,175 @@
+//! Conversations that differ in nothing but the client's port and the time, as one row.
+//!
+//! What a million connections from one client to one server leave behind is a count. Only conversations that nothing
+//! else can be joined with come here, so that a row says the same as they did.
+
+use std::net::IpAddr;
+
+use super::connection::BATCH;
+use super::ends::{Address, Key, Seed, socket};
+use super::table::Table;
+use crate::flow::{Flow, Latencies, Opening, Outcome, Proof, Socket};
+use crate::protocol::Protocol;
+use crate::time::Timestamp;
+
+/// What the conversations of a row have in common.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Alike<A> {
+    pub(super) protocol: Protocol,
+    pub(super) outcome: Outcome,
+    pub(super) proof: Proof,
+    pub(super) dns: bool,
+    pub(super) client: A,
+    pub(super) dialled: (A, u16),
+    pub(super) served: Option<(A, u16)>,
+    /// How often something about the addresses had changed before.
+    pub(super) phase: u32,
+}
+
+impl<A: Address> Key for Alike<A> {
+    fn hashed(&self, seed: &Seed) -> u64 {
+        let (server, port) = self.served.unwrap_or((A::NONE, 0));
+        let words = u64::from(self.protocol as u8) << 24
+            | u64::from(self.outcome as u8) << 16
+            | u64::from(self.proof as u8) << 8
+            | u64::from(self.dns);
+        let ports = u64::from(self.dialled.1) << 48 | u64::from(port) << 32 | words;
+        let ends = seed.fold(self.client.mixed(self.dialled.0, seed), ports);
+        seed.fold(ends, server.mixed(A::NONE, seed) ^ u64::from(self.phase))
+    }
+
+    fn touch(&self) -> u64 {
+        u64::from(self.phase)
+    }
+}
+
+/// One conversation on its way into a row.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Single {
+    pub(super) client_port: u16,
+    pub(super) identity: u32,
+    pub(super) first: Timestamp,
+    pub(super) last: Timestamp,
+    /// Microseconds.
+    pub(super) latency: Option<u32>,
+    pub(super) datagrams: u32,
+}
+
+#[derive(Debug)]
+struct Row {
+    /// The earliest of the conversations: a row of one is printed as what it is.
+    sample: Single,
+    connections: u64,
+    last: Timestamp,
+    newest: Timestamp,
+    latency: Latencies,
+    datagrams: u64,
+}
+
+/// All rows of one family.
+#[derive(Debug)]
+pub(super) struct Rows<A: Address> {
+    table: Table<Alike<A>, Row>,
+    waiting: Vec<(u32, Alike<A>, Single)>,
+    /// Rows that are held at most; of attempts and one-way conversations a quarter.
+    pub(super) limit: usize,
+    /// Conversations for which there was no room.
+    pub(super) dropped: u64,
+}
+
+impl<A: Address> Default for Rows<A> {
+    fn default() -> Rows<A> {
+        Rows { table: Table::default(), waiting: Vec::with_capacity(BATCH), limit: usize::MAX, dropped: 0 }
+    }
+}
+
+impl<A: Address> Rows<A> {
+    /// Rows held.
+    pub(super) fn len(&self) -> usize {
+        self.table.len()
+    }
+
+    /// Counts a conversation.
+    pub(super) fn add(&mut self, alike: Alike<A>, single: Single) {
+        self.waiting.push((self.table.hash(&alike), alike, single));
+        if self.waiting.len() >= BATCH {
+            self.flush();
+        }
+    }
+
+    /// Counts the conversations that wait.
+    pub(super) fn flush(&mut self) {
+        let mut waiting = std::mem::take(&mut self.waiting);
+        self.table.warm(waiting.iter().map(|(hash, ..)| *hash));
+        for (hash, alike, single) in waiting.drain(..) {
+            self.count(hash, alike, &single);
+        }
+        self.waiting = waiting;
+    }
+
+    fn count(&mut self, hash: u32, alike: Alike<A>, single: &Single) {
+        let known = self.table.find(&alike, hash).map(|(number, _)| number);
+        let works = matches!(alike.outcome, Outcome::Established | Outcome::Answered);
+        let limit = if works { self.limit } else { self.limit / 4 };
+        if known.is_none() && self.table.len() >= limit {
+            self.dropped += 1;
+            return;
+        }
+        let number = known.unwrap_or_else(|| self.table.push(alike, Row::new(single)));
+        let row = self.table.at(number);
+        let age = |single: &Single| (single.first, single.client_port, single.identity);
+        if age(single) < age(&row.sample) {
+            row.sample = *single;
+        }
+        row.connections += 1;
+        row.last = row.last.max(single.last);
+        row.newest = row.newest.max(single.first);
+        row.datagrams += u64::from(single.datagrams);
+        if let Some(latency) = single.latency {
+            row.latency.record(latency);
+        }
+    }
+
+    /// The rows as flows.
+    pub(super) fn flows(&self) -> impl Iterator<Item = Flow> {
+        self.table.iter().map(|(alike, row)| row.flow(alike))
+    }
+}
+
+impl Row {
+    /// Of no conversation yet.
+    fn new(sample: &Single) -> Row {
+        Row {
+            sample: *sample,
+            connections: 0,
+            last: sample.last,
+            newest: sample.first,
+            latency: Latencies::default(),
+            datagrams: 0,
+        }
+    }
+
+    fn flow<A: Address>(&self, alike: &Alike<A>) -> Flow {
+        let client: IpAddr = alike.client.into();
+        let (dialled, served, proof) = (socket(alike.dialled), alike.served.map(socket), alike.proof);
+        let opening = match self.connections {
+            1 => {
+                let client = Socket { ip: client, port: self.sample.client_port };
+                Opening::Seen { client, dialled, served, proof, identity: self.sample.identity }
+            }
+            _ => Opening::Alike { client, dialled, served, proof },
+        };
+        Flow {
+            protocol: alike.protocol,
+            opening,
+            outcome: alike.outcome,
+            connections: self.connections,
+            first: self.sample.first,
+            last: self.last,
+            newest: self.newest,
+            latency: self.latency.clone(),
+            datagrams: self.datagrams,
+            dns: alike.dns,
+        }
+    }
+}

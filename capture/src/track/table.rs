@@ -1,0 +1,210 @@
+//! A hash table whose entries stand in the order in which they came, next to each other.
+//!
+//! A capture's packets ask for the conversations that were opened last, and those share cache lines and pages here. The
+//! index holds 32 bits of each hash, the half of it from which the place of an entry follows, so that a search touches
+//! one line of the index and one entry.
+
+use super::ends::{Key, Seed};
+
+/// No entry.
+pub(super) const NONE: u32 = u32::MAX;
+
+#[derive(Debug, Clone)]
+#[repr(C, align(64))]
+struct Entry<K, V> {
+    key: K,
+    value: V,
+}
+
+/// Entries by key. A key may have several, of which the table knows the newest; the values chain the others.
+#[derive(Debug)]
+pub(super) struct Table<K, V> {
+    seed: Seed,
+    /// 0, or a hash in the upper half and an entry's number + 1 in the lower. A power of two of them.
+    slots: Vec<u64>,
+    used: usize,
+    entries: Vec<Entry<K, V>>,
+}
+
+impl<K, V> Default for Table<K, V> {
+    fn default() -> Table<K, V> {
+        Table { seed: Seed::default(), slots: vec![0; 64], used: 0, entries: Vec::new() }
+    }
+}
+
+impl<K: Key, V> Table<K, V> {
+    /// Entries, the chained ones included.
+    pub(super) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// The hash by which entries are found.
+    #[inline]
+    pub(super) fn hash(&self, key: &K) -> u32 {
+        (key.hashed(&self.seed) >> 32) as u32
+    }
+
+    /// The newest entry of `key`, whose hash is at hand.
+    #[inline]
+    pub(super) fn find(&mut self, key: &K, hash: u32) -> Option<(u32, &mut V)> {
+        let at = self.slot(key, hash);
+        let number = (self.slots[at] as u32).checked_sub(1)?;
+        Some((number, &mut self.entries[number as usize].value))
+    }
+
+    /// The number of the newest entry of `key`.
+    #[inline]
+    pub(super) fn newest(&self, key: &K) -> Option<u32> {
+        let at = self.slot(key, self.hash(key));
+        (self.slots[at] as u32).checked_sub(1)
+    }
+
+    /// Reads what searches for `hashes` are going to read, so that the memory brings it all at once instead of one after
+    /// the other.
+    #[inline]
+    pub(super) fn warm(&self, hashes: impl Iterator<Item = u32> + Clone) {
+        let mask = self.slots.len() - 1;
+        let mut sum = hashes.clone().fold(0, |sum, hash| sum ^ self.slots[hash as usize & mask]);
+        for hash in hashes {
+            let number = (self.slots[hash as usize & mask] as u32).wrapping_sub(1);
+            if let Some(entry) = self.entries.get(number as usize) {
+                sum ^= entry.key.touch();
+            }
+        }
+        std::hint::black_box(sum);
+    }
+
+    /// Where `key` is, or would be.
+    #[inline]
+    fn slot(&self, key: &K, hash: u32) -> usize {
+        let mask = self.slots.len() - 1;
+        let mut at = hash as usize & mask;
+        loop {
+            let slot = self.slots[at];
+            if slot == 0 || (slot >> 32) as u32 == hash && self.entries[(slot as u32 - 1) as usize].key == *key {
+                return at;
+            }
+            at = (at + 1) & mask;
+        }
+    }
+
+    /// Adds an entry that becomes the newest of `key`; returns its number.
+    pub(super) fn push(&mut self, key: K, value: V) -> u32 {
+        if self.used * 4 >= self.slots.len() * 3 {
+            self.grow();
+        }
+        let hash = self.hash(&key);
+        let at = self.slot(&key, hash);
+        self.used += usize::from(self.slots[at] == 0);
+        let number = self.entries.len() as u32;
+        self.entries.push(Entry { key, value });
+        self.slots[at] = u64::from(hash) << 32 | u64::from(number + 1);
+        number
+    }
+
+    fn grow(&mut self) {
+        let old = std::mem::take(&mut self.slots);
+        self.slots = vec![0; old.len() * 2];
+        let mask = self.slots.len() - 1;
+        for slot in old.into_iter().filter(|slot| *slot != 0) {
+            let mut at = (slot >> 32) as usize & mask;
+            while self.slots[at] != 0 {
+                at = (at + 1) & mask;
+            }
+            self.slots[at] = slot;
+        }
+    }
+
+    /// The entry of a number.
+    #[inline]
+    pub(super) fn at(&mut self, number: u32) -> &mut V {
+        &mut self.entries[number as usize].value
+    }
+
+    /// All entries, in the order in which they came.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&K, &V)> {
+        self.entries.iter().map(|entry| (&entry.key, &entry.value))
+    }
+
+    /// Key and value of a number.
+    pub(super) fn get(&self, number: u32) -> (&K, &V) {
+        let entry = &self.entries[number as usize];
+        (&entry.key, &entry.value)
+    }
+
+    /// Keeps the entries whose numbers `keep` has; they get new numbers. `newest` tells whether an entry is the newest
+    /// of its key, and where it holds the number of the next older one. Chains are kept or dropped whole.
+    pub(super) fn retain(&mut self, keep: &[bool], newest: impl Fn(&mut V) -> (bool, &mut u32)) {
+        let mut kept = 0;
+        let numbers: Vec<u32> = keep
+            .iter()
+            .map(|keep| {
+                kept += u32::from(*keep);
+                if *keep { kept - 1 } else { NONE }
+            })
+            .collect();
+        let mut at = 0;
+        self.entries.retain(|_| {
+            at += 1;
+            keep[at - 1]
+        });
+        self.entries.shrink_to(self.entries.len().next_power_of_two());
+        self.slots = vec![0; (self.entries.len() * 2).next_power_of_two().max(64)];
+        self.used = 0;
+        for number in 0..self.entries.len() {
+            let entry = &mut self.entries[number];
+            let (is_newest, next) = newest(&mut entry.value);
+            if *next != NONE {
+                *next = numbers[*next as usize];
+            }
+            if is_newest {
+                let key = entry.key;
+                let hash = self.hash(&key);
+                let at = self.slot(&key, hash);
+                self.slots[at] = u64::from(hash) << 32 | (number as u64 + 1);
+                self.used += 1;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+    struct Number(u64);
+
+    impl Key for Number {
+        fn hashed(&self, seed: &Seed) -> u64 {
+            // Few different hashes, so that entries collide.
+            seed.fold(self.0 % 7, 1)
+        }
+
+        fn touch(&self) -> u64 {
+            self.0
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn finds_what_a_map_finds(keys in proptest::collection::vec(0u64..300, 0..600)) {
+            let mut table = Table::default();
+            let mut map: HashMap<Number, usize> = HashMap::new();
+            for (at, key) in keys.iter().enumerate() {
+                let key = Number(*key);
+                prop_assert_eq!(table.newest(&key).map(|number| *table.at(number)), map.get(&key).copied());
+                table.push(key, at);
+                map.insert(key, at);
+            }
+            for key in (0..300).map(Number) {
+                prop_assert_eq!(table.newest(&key).map(|number| *table.at(number)), map.get(&key).copied());
+            }
+            prop_assert_eq!(table.len(), keys.len());
+        }
+    }
+}
