@@ -87,7 +87,7 @@ fn losses_and_damage_have_their_place() {
                         "dropped": 34, "dropped_by_interface": 30, "dropped_by_system": 4
                     },
                     {
-                        "name": "u\u{1b}[1", "link": "link type 147", "readable": false, "frames": 2, "received": null,
+                        "name": "u\u{1b}[1", "link": "USER0", "readable": false, "frames": 2, "received": null,
                         "accepted": null, "dropped": null, "dropped_by_interface": null, "dropped_by_system": null
                     },
                 ],
@@ -101,6 +101,7 @@ fn losses_and_damage_have_their_place() {
             "frames": 17,
             "buckets": { "decoded": 14, "not_ip": 1, "unknown_link_147": 2 },
             "opaque": {},
+            "opaque": {},
             "lost": 34,
             "limits": { "evicted": 0, "unjoined": 0, "forgotten": 0, "dropped": 0, "fragments": 0, "names": 0 },
             "conversations": { "all": 2, "remnants": 0, "guessed": 0, "ambiguous": 0, "unresolved": 0 },
@@ -112,7 +113,7 @@ fn losses_and_damage_have_their_place() {
         "warning: odd.pcapng: packet 5, byte 528: cut short: 50 of 96 bytes; the 3 frames before it count",
         "odd.pcapng: 3 frames, 1970-01-01T00:00:00Z .. 1970-01-01T00:00:00Z, 34 lost while capturing",
         "  eth0 (ETHERNET): 1 frames, 2,000 received, 30 lost by the interface, 4 lost by the system",
-        "  u?[1 (link type 147): 2 frames that nobody can read",
+        "  u?[1 (USER0): 2 frames that nobody can read",
     ] {
         assert!(run.stderr.contains(line), "{line}\n{}", run.stderr);
     }
