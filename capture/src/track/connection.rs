@@ -280,7 +280,7 @@ impl<A: Address> Connections<A> {
 
     /// Keeps something for later.
     fn loosen(&mut self, ends: Ends<A>, loose: Loose) {
-        let newest = self.table.newest(&ends).unwrap_or_else(|| self.push(loose.time, ends, None));
+        let newest = self.table.newest(&ends).unwrap_or_else(|| self.push(Timestamp::MAX, ends, None));
         self.table.at(newest).set_loose();
         let room = self.loose_ends < MAX_LOOSE_ENDS;
         let known = self.loose.entry(ends).or_default();
@@ -301,6 +301,10 @@ impl<A: Address> Connections<A> {
     /// Which it is shows once nothing can overtake it any more. Until then it stays apart from what came long before,
     /// so there are two at most, and the younger one is added to what it belongs to before it begins anew.
     fn unseen(&mut self, time: Timestamp, ends: Ends<A>) -> u32 {
+        if let Some(empty) = self.recent(&ends, Episode::is_empty) {
+            self.table.at(empty).begin_anew(time);
+            return empty;
+        }
         let Some(one) = self.recent(&ends, |episode| episode.client().is_none()) else {
             return self.push(time, ends, None);
         };

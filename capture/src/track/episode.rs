@@ -54,7 +54,8 @@ pub(super) struct Episode {
 }
 
 impl Episode {
-    /// The end that opened it and its number; `None` where nobody was seen opening it.
+    /// The end that opened it and its number; `None` where nobody was seen opening it. At `MAX` it only holds the place
+    /// of what is to come.
     pub(super) fn new(client: Option<(usize, u32)>, time: Timestamp, next: u32) -> Episode {
         let (marks, number) = match client {
             None => (0, 0),
@@ -62,7 +63,7 @@ impl Episode {
             Some((_, number)) => (mark::SEEN_OPENING | mark::CLIENT_IS_HIGH, number),
         };
         Episode {
-            last: time,
+            last: if time == Timestamp::MAX { Timestamp::MIN } else { time },
             opened: if client.is_none() { time } else { Timestamp::MAX },
             answered: Timestamp::MAX,
             number,
@@ -230,6 +231,11 @@ impl Episode {
     /// Whether a packet at `time` cannot be told from those of this episode by its time alone.
     pub(super) fn is_near(&self, time: Timestamp) -> bool {
         self.first().plus(-LATE) <= time && time <= self.last.plus(LATE)
+    }
+
+    /// Whether nothing was seen of it: what is loose had no episode to belong to.
+    pub(super) fn is_empty(&self) -> bool {
+        self.client().is_none() && self.opened == Timestamp::MAX
     }
 
     /// Starts over as an episode that nobody was seen opening, in its place of the chain.
