@@ -41,13 +41,11 @@ impl fmt::Display for Timestamp {
         let Ok(instant) = jiff::Timestamp::from_nanosecond(i128::from(self.0)) else {
             return write!(f, "@{}", self.0);
         };
-        let whole = instant.strftime("%Y-%m-%dT%H:%M:%S");
-        let nanoseconds = self.0.rem_euclid(SECOND);
-        match nanoseconds {
-            0 => write!(f, "{whole}Z"),
-            n if n % 1_000_000 == 0 => write!(f, "{whole}.{:03}Z", n / 1_000_000),
-            n if n % 1_000 == 0 => write!(f, "{whole}.{:06}Z", n / 1_000),
-            n => write!(f, "{whole}.{n:09}Z"),
+        match self.0.rem_euclid(SECOND) {
+            0 => write!(f, "{instant:.0}"),
+            n if n % 1_000_000 == 0 => write!(f, "{instant:.3}"),
+            n if n % 1_000 == 0 => write!(f, "{instant:.6}"),
+            _ => write!(f, "{instant:.9}"),
         }
     }
 }

@@ -86,6 +86,8 @@ pub(super) const BATCH: usize = 64;
 pub(super) struct Connections<A: Address> {
     table: Table<Ends<A>, Episode>,
     waiting: Vec<Waiting<A>>,
+    /// Room for [`Table::warm`].
+    numbers: Vec<u32>,
     // Keyed hashing: whoever sends packets chooses these keys.
     loose: HashMap<Ends<A>, Vec<Loose>>,
     loose_ends: usize,
@@ -98,6 +100,7 @@ impl<A: Address> Default for Connections<A> {
         Connections {
             table: Table::default(),
             waiting: Vec::with_capacity(BATCH),
+            numbers: Vec::new(),
             loose: HashMap::new(),
             loose_ends: 0,
             forgotten: 0,
@@ -127,36 +130,16 @@ impl<A: Address> Connections<A> {
     #[inline(never)]
     pub(super) fn flush(&mut self) {
         let mut waiting = std::mem::take(&mut self.waiting);
-        self.table.warm(waiting.iter().map(|waiting| waiting.hash));
-        for Waiting { time, ends, hash, side, segment } in waiting.drain(..) {
+        let mut numbers = std::mem::take(&mut self.numbers);
+        self.table.warm(waiting.iter().map(|waiting| waiting.hash), &mut numbers);
+        for (Waiting { time, ends, side, segment, .. }, number) in waiting.drain(..).zip(&numbers) {
             let side = usize::from(side) & 1;
-            if !self.plain(time, &ends, hash, side, &segment) {
+            let newest = self.table.warmed(*number, &ends);
+            if !newest.is_some_and(|newest| plain(newest, time, side, &segment)) {
                 self.tcp(time, ends, side, &segment);
             }
         }
-        self.waiting = waiting;
-    }
-
-    /// A segment that opens, answers and resets nothing, and belongs to the newest episode of its sockets: almost all
-    /// packets of a capture. False, and nothing done, where it is not so. Does what [`Connections::tcp`] would.
-    #[inline(always)]
-    fn plain(&mut self, time: Timestamp, ends: &Ends<A>, hash: u32, side: usize, segment: &Segment) -> bool {
-        if segment.flags & (flag::SYN | flag::RST | flag::ACK) != flag::ACK {
-            return false;
-        }
-        let Some((_, episode)) = self.table.find(ends, hash) else { return false };
-        if episode.is_answered() {
-            if time < episode.first() || !episode.reaches(side, segment.sequence) {
-                return false;
-            }
-        } else {
-            if episode.client().is_some() || !episode.is_near(time) {
-                return false;
-            }
-            episode.hear(side, segment.speech);
-        }
-        episode.speak(time, side, segment.has_payload, segment.flags & flag::FIN != 0);
-        true
+        (self.waiting, self.numbers) = (waiting, numbers);
     }
 
     /// Any TCP segment.
@@ -404,4 +387,26 @@ impl<A: Address> Connections<A> {
     pub(super) fn episodes(&self) -> impl Iterator<Item = (&Ends<A>, &Episode)> {
         self.table.iter()
     }
+}
+
+/// Takes a segment that opens, answers and resets nothing, and belongs to the newest episode of its sockets: almost all
+/// packets of a capture. False, and nothing done, where it is not so. Does what [`Connections::tcp`] would.
+#[inline(always)]
+fn plain(newest: &mut Episode, time: Timestamp, side: usize, segment: &Segment) -> bool {
+    // One that was the newest when the batch began may have become older.
+    if segment.flags & (flag::SYN | flag::RST | flag::ACK) != flag::ACK || newest.is_older() {
+        return false;
+    }
+    if newest.is_answered() {
+        if time < newest.first() || !newest.reaches(side, segment.sequence) {
+            return false;
+        }
+    } else {
+        if newest.client().is_some() || !newest.is_near(time) {
+            return false;
+        }
+        newest.hear(side, segment.speech);
+    }
+    newest.speak(time, side, segment.has_payload, segment.flags & flag::FIN != 0);
+    true
 }

@@ -72,13 +72,20 @@ struct Waiting<A> {
 pub(super) struct Datagrams<A: Address> {
     table: Table<Ends<A>, Conversation>,
     waiting: Vec<Waiting<A>>,
+    /// Room for [`Table::warm`].
+    numbers: Vec<u32>,
     /// Marks in further files.
     elsewhere: HashMap<(Ends<A>, u16), [u32; TOLD_APART]>,
 }
 
 impl<A: Address> Default for Datagrams<A> {
     fn default() -> Datagrams<A> {
-        Datagrams { table: Table::default(), waiting: Vec::with_capacity(BATCH), elsewhere: HashMap::new() }
+        Datagrams {
+            table: Table::default(),
+            waiting: Vec::with_capacity(BATCH),
+            numbers: Vec::new(),
+            elsewhere: HashMap::new(),
+        }
     }
 }
 
@@ -113,7 +120,7 @@ impl<A: Address> Datagrams<A> {
     #[inline(never)]
     pub(super) fn flush(&mut self) {
         let mut waiting = std::mem::take(&mut self.waiting);
-        self.table.warm(waiting.iter().map(|waiting| waiting.hash));
+        self.table.warm(waiting.iter().map(|waiting| waiting.hash), &mut self.numbers);
         for Waiting { ends, side, datagram, .. } in waiting.drain(..) {
             self.datagram(ends, usize::from(side) & 1, &datagram);
         }

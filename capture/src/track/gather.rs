@@ -95,6 +95,18 @@ impl Repeated {
     }
 }
 
+/// What was seen of the opening: an attempt is whole without an answer.
+fn proof(outcome: Outcome, opened: bool, answered: bool) -> Proof {
+    let whole = opened && (answered || outcome != Outcome::Established);
+    if whole { Proof::Handshake } else { Proof::HalfHandshake }
+}
+
+/// Microseconds from the opening to its answer.
+fn latency(episode: &Episode) -> Option<u32> {
+    let (opened, answered) = (episode.opened()?, episode.answered()?);
+    (opened <= answered).then(|| u32::try_from(answered.since(opened) / 1000).unwrap_or(u32::MAX))
+}
+
 /// A view of a connection: the sockets, the client's side and what was seen.
 type View<A> = (Ends<A>, usize, Episode);
 
@@ -139,7 +151,7 @@ impl<A: Address> Gathered<A> {
                         settled_views.push((*ends, side, *episode));
                     }
                 } else {
-                    self.seen(protocol, &[(*ends, side, *episode)], true);
+                    self.alone(protocol, ends, (side, number), episode);
                 }
             }
             true
@@ -158,6 +170,18 @@ impl<A: Address> Gathered<A> {
         }
         connections.retain(&keep);
         self.rows.flush();
+    }
+
+    /// A connection with which nothing else can be joined.
+    #[inline]
+    fn alone(&mut self, protocol: Protocol, ends: &Ends<A>, (side, identity): (usize, u32), episode: &Episode) {
+        let (client, client_port) = ends.end(side);
+        let outcome = episode.outcome();
+        let proof = proof(outcome, episode.opened().is_some(), episode.is_answered());
+        let dialled = ends.end(other(side));
+        let alike = Alike { protocol, outcome, proof, dns: false, client, dialled, served: None, phase: 0 };
+        let (first, last, latency) = (episode.first(), episode.last, latency(episode));
+        self.put(alike, Single { client_port, identity, first, last, latency, datagrams: 0 }, true);
     }
 
     /// Views with one number: answered ones with the same client and the same number of the server are of one
@@ -186,12 +210,6 @@ impl<A: Address> Gathered<A> {
             .max_by_key(|(ends, side, episode)| (episode.first(), ends.end(other(*side))))
             .map(|(ends, side, _)| ends.end(other(*side)))
             .filter(|server| *server != dialled);
-        let latency = match (first.opened(), first.answered()) {
-            (Some(opened), Some(answered)) if opened <= answered => {
-                Some(u32::try_from(answered.since(opened) / 1000).unwrap_or(u32::MAX))
-            }
-            _ => None,
-        };
         // What one view shows of a connection holds for all of them; a probe's reset is the last word.
         let any = |test: fn(&Episode) -> bool| views.iter().any(|(_, _, episode)| test(episode));
         let outcomes = views.iter().map(|(_, _, episode)| episode.outcome());
@@ -199,18 +217,16 @@ impl<A: Address> Gathered<A> {
             true => Outcome::Refused,
             false => outcomes.min().unwrap_or(Outcome::Unanswered),
         };
-        let opened = any(|episode| episode.opened().is_some());
-        let whole = opened && (any(Episode::is_answered) || outcome != Outcome::Established);
+        let proof = proof(outcome, any(|episode| episode.opened().is_some()), any(Episode::is_answered));
         let (client, client_port) = ends.end(*side);
         let single = Single {
             client_port,
             identity: first.client().map_or(0, |(_, number)| number),
             first: views.iter().map(|(_, _, episode)| episode.first()).min().unwrap_or_default(),
             last: views.iter().map(|(_, _, episode)| episode.last).max().unwrap_or_default(),
-            latency,
+            latency: latency(first),
             datagrams: 0,
         };
-        let proof = if whole { Proof::Handshake } else { Proof::HalfHandshake };
         let alike = Alike { protocol, outcome, proof, dns: false, client, dialled, served, phase: 0 };
         self.put(alike, single, alone);
     }

@@ -71,6 +71,8 @@ struct Row {
 pub(super) struct Rows<A: Address> {
     table: Table<Alike<A>, Row>,
     waiting: Vec<(u32, Alike<A>, Single)>,
+    /// Room for [`Table::warm`].
+    numbers: Vec<u32>,
     /// Rows that are held at most; of attempts and one-way conversations a quarter.
     pub(super) limit: usize,
     /// Conversations for which there was no room.
@@ -79,7 +81,13 @@ pub(super) struct Rows<A: Address> {
 
 impl<A: Address> Default for Rows<A> {
     fn default() -> Rows<A> {
-        Rows { table: Table::default(), waiting: Vec::with_capacity(BATCH), limit: usize::MAX, dropped: 0 }
+        Rows {
+            table: Table::default(),
+            waiting: Vec::with_capacity(BATCH),
+            numbers: Vec::new(),
+            limit: usize::MAX,
+            dropped: 0,
+        }
     }
 }
 
@@ -100,15 +108,19 @@ impl<A: Address> Rows<A> {
     /// Counts the conversations that wait.
     pub(super) fn flush(&mut self) {
         let mut waiting = std::mem::take(&mut self.waiting);
-        self.table.warm(waiting.iter().map(|(hash, ..)| *hash));
-        for (hash, alike, single) in waiting.drain(..) {
-            self.count(hash, alike, &single);
+        self.table.warm(waiting.iter().map(|(hash, ..)| *hash), &mut self.numbers);
+        let numbers = std::mem::take(&mut self.numbers);
+        for ((_, alike, single), number) in waiting.drain(..).zip(&numbers) {
+            match self.table.warmed(*number, &alike) {
+                Some(row) => row.count(&single),
+                None => self.count(alike, &single),
+            }
         }
-        self.waiting = waiting;
+        (self.waiting, self.numbers) = (waiting, numbers);
     }
 
-    fn count(&mut self, hash: u32, alike: Alike<A>, single: &Single) {
-        let known = self.table.find(&alike, hash).map(|(number, _)| number);
+    fn count(&mut self, alike: Alike<A>, single: &Single) {
+        let known = self.table.newest(&alike);
         let works = matches!(alike.outcome, Outcome::Established | Outcome::Answered);
         let limit = if works { self.limit } else { self.limit / 4 };
         if known.is_none() && self.table.len() >= limit {
@@ -116,18 +128,7 @@ impl<A: Address> Rows<A> {
             return;
         }
         let number = known.unwrap_or_else(|| self.table.push(alike, Row::new(single)));
-        let row = self.table.at(number);
-        let age = |single: &Single| (single.first, single.client_port, single.identity);
-        if age(single) < age(&row.sample) {
-            row.sample = *single;
-        }
-        row.connections += 1;
-        row.last = row.last.max(single.last);
-        row.newest = row.newest.max(single.first);
-        row.datagrams += u64::from(single.datagrams);
-        if let Some(latency) = single.latency {
-            row.latency.record(latency);
-        }
+        self.table.at(number).count(single);
     }
 
     /// The rows as flows.
@@ -146,6 +147,20 @@ impl Row {
             newest: sample.first,
             latency: Latencies::default(),
             datagrams: 0,
+        }
+    }
+
+    fn count(&mut self, single: &Single) {
+        let age = |single: &Single| (single.first, single.client_port, single.identity);
+        if age(single) < age(&self.sample) {
+            self.sample = *single;
+        }
+        self.connections += 1;
+        self.last = self.last.max(single.last);
+        self.newest = self.newest.max(single.first);
+        self.datagrams += u64::from(single.datagrams);
+        if let Some(latency) = single.latency {
+            self.latency.record(latency);
         }
     }
 

@@ -44,14 +44,6 @@ impl<K: Key, V> Table<K, V> {
         (key.hashed(&self.seed) >> 32) as u32
     }
 
-    /// The newest entry of `key`, whose hash is at hand.
-    #[inline]
-    pub(super) fn find(&mut self, key: &K, hash: u32) -> Option<(u32, &mut V)> {
-        let at = self.slot(key, hash);
-        let number = (self.slots[at] as u32).checked_sub(1)?;
-        Some((number, &mut self.entries[number as usize].value))
-    }
-
     /// The number of the newest entry of `key`.
     #[inline]
     pub(super) fn newest(&self, key: &K) -> Option<u32> {
@@ -59,19 +51,33 @@ impl<K: Key, V> Table<K, V> {
         (self.slots[at] as u32).checked_sub(1)
     }
 
-    /// Reads what searches for `hashes` are going to read, so that the memory brings it all at once instead of one after
-    /// the other.
+    /// Tells for each of `hashes` the number of an entry whose key may have it, or [`NONE`], and reads that entry. All are
+    /// asked of the memory at once, where searches would ask for one after the other.
     #[inline]
-    pub(super) fn warm(&self, hashes: impl Iterator<Item = u32> + Clone) {
+    pub(super) fn warm(&self, hashes: impl Iterator<Item = u32> + Clone, numbers: &mut Vec<u32>) {
         let mask = self.slots.len() - 1;
         let mut sum = hashes.clone().fold(0, |sum, hash| sum ^ self.slots[hash as usize & mask]);
+        numbers.clear();
         for hash in hashes {
-            let number = (self.slots[hash as usize & mask] as u32).wrapping_sub(1);
+            let mut at = hash as usize & mask;
+            let mut slot = self.slots[at];
+            while slot != 0 && (slot >> 32) as u32 != hash {
+                at = (at + 1) & mask;
+                slot = self.slots[at];
+            }
+            let number = (slot as u32).wrapping_sub(1);
             if let Some(entry) = self.entries.get(number as usize) {
                 sum ^= entry.key.touch();
             }
+            numbers.push(number);
         }
         std::hint::black_box(sum);
+    }
+
+    /// The entry that [`Table::warm`] found, if it is the one of `key`.
+    #[inline]
+    pub(super) fn warmed(&mut self, number: u32, key: &K) -> Option<&mut V> {
+        self.entries.get_mut(number as usize).filter(|entry| entry.key == *key).map(|entry| &mut entry.value)
     }
 
     /// Where `key` is, or would be.
