@@ -49,7 +49,10 @@ struct DnsSegment {
     payload: Box<[u8]>,
 }
 
-/// Bytes of DNS over TCP that wait at most.
+/// What an allocation costs besides its bytes, about.
+const ALLOCATION: usize = 32;
+
+/// Bytes of DNS over TCP that wait at most, with all that they cost.
 const MAX_DNS_BYTES: usize = 16 << 20;
 
 /// Openings whose times at several files are kept for the measurement of skew.
@@ -77,7 +80,7 @@ pub struct Settings {
 pub struct Tally {
     /// Where the frames ended.
     pub decoded: Decoded,
-    /// Conversations of which only resets or ICMP errors were seen; they are no flows.
+    /// Conversations of which only ICMP errors were seen; they are no flows.
     pub remnants: u64,
     /// Conversations that were settled before their end, because there were too many; what came of them later counts as
     /// another one.
@@ -88,6 +91,8 @@ pub struct Tally {
     pub forgotten: u64,
     /// Attempts and one-way conversations that are in no flow, because there were too many different ones.
     pub dropped: u64,
+    /// Conversations that worked and are in no flow, because there were too many different ones.
+    pub lost: u64,
 }
 
 /// What tracking found.
@@ -195,6 +200,7 @@ impl Tracker {
             forgotten: [&v4.tcp, &v4.sctp].map(|it| it.forgotten).iter().sum::<u64>()
                 + [&v6.tcp, &v6.sctp].map(|it| it.forgotten).iter().sum::<u64>(),
             dropped: v4.gathered.rows.dropped + v6.gathered.rows.dropped,
+            lost: [v4.gathered.lost, v4.gathered.rows.lost, v6.gathered.lost, v6.gathered.rows.lost].iter().sum(),
         };
         let mut flows = Vec::with_capacity(v4.gathered.len() + v6.gathered.len());
         conversations.v4.gathered.finish(&mut flows);
@@ -272,7 +278,7 @@ impl Conversations {
     }
 
     fn clock(&mut self, source: u16, time: Timestamp, client: Socket, number: u32) {
-        let room = self.clocks.len() < MAX_CLOCK_SAMPLES;
+        let room = self.clocks.len() < MAX_CLOCK_SAMPLES / usize::from(self.sources);
         if !room && !self.clocks.contains_key(&(client, number)) {
             return;
         }
@@ -293,7 +299,7 @@ impl Conversations {
         if names::is_dns_port(tcp.source) {
             let from = Socket { ip: addresses.source(), port: tcp.source };
             let to = Socket { ip: addresses.destination(), port: tcp.destination };
-            self.dns_bytes += tcp.payload.len();
+            self.dns_bytes += tcp.payload.len() + size_of::<DnsSegment>() + ALLOCATION;
             self.dns_segments.push(DnsSegment { time, from, to, sequence: tcp.sequence, payload: tcp.payload.into() });
             if self.dns_bytes > MAX_DNS_BYTES {
                 self.read_dns_segments();
@@ -372,6 +378,8 @@ impl<A: Address> Family<A> {
 
     /// The addresses are those that the error quotes.
     fn unreachable(&mut self, source: u16, time: Timestamp, from: A, to: A, quoted: &Quoted) -> bool {
+        // What it quotes may wait.
+        self.flush();
         let (ends, side) = self.ends((from, quoted.source_port), (to, quoted.destination_port), time);
         match quoted.protocol {
             Protocol::Tcp => self.tcp.unreachable(time, ends, side, Some(quoted.sequence)),

@@ -76,8 +76,10 @@ struct Limits {
     unjoined: u64,
     /// Resets and ICMP errors that were not kept.
     forgotten: u64,
-    /// Conversations that are in no flow.
+    /// Attempts and one-way conversations that are in no flow.
     dropped: u64,
+    /// Conversations that worked and are in no flow.
+    lost: u64,
     /// Fragmented packets that were given up early.
     fragments: u64,
     /// Names of addresses left out.
@@ -87,7 +89,7 @@ struct Limits {
 #[derive(Debug, Serialize)]
 struct Conversations {
     all: u64,
-    /// Only resets or ICMP errors were seen of these; they are no conversations.
+    /// Only ICMP errors were seen of these; they are no conversations.
     remnants: u64,
     guessed: u64,
     ambiguous: u64,
@@ -117,6 +119,7 @@ impl<'a> Account<'a> {
                 unjoined: tally.unjoined,
                 forgotten: tally.forgotten,
                 dropped: tally.dropped,
+                lost: tally.lost,
                 fragments: tally.decoded.evicted,
                 names: traffic.tracked.names.dropped(),
             },

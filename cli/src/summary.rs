@@ -94,7 +94,7 @@ pub(crate) fn traffic(traffic: &Traffic, doubts: &Doubts, cluster: &Cluster) -> 
         writeln!(err, "{} frames of {}: inner traffic not visible", number(*count), tunnel.text())?;
     }
     if tally.remnants > 0 {
-        writeln!(err, "{} conversations showed only resets or ICMP errors", number(tally.remnants))?;
+        writeln!(err, "{} conversations showed only ICMP errors", number(tally.remnants))?;
     }
     for (count, what) in [
         (tally.evicted, "conversations were settled before their end, because there were too many"),
@@ -108,6 +108,7 @@ pub(crate) fn traffic(traffic: &Traffic, doubts: &Doubts, cluster: &Cluster) -> 
             tally.dropped,
             "attempts and one-way conversations are not listed, because there were too many different ones",
         ),
+        (tally.lost, "conversations that worked are not listed, because there were too many different ones"),
     ] {
         if count > 0 {
             writeln!(err, "warning: {} {what}", number(count))?;

@@ -18,10 +18,6 @@ use crate::time::Timestamp;
 /// Episodes of a pair that a packet is compared with, the newest first.
 const RECENT: usize = 8;
 
-/// Where no answer was captured, a segment belongs to a connection if its number lies this close behind the initial
-/// one.
-const EARLY: u32 = 1 << 16;
-
 /// Loose ends of one conversation, and of all, that are kept; further ones are counted.
 const MAX_LOOSE: usize = 8;
 const MAX_LOOSE_ENDS: usize = 1 << 17;
@@ -151,7 +147,7 @@ impl<A: Address> Connections<A> {
             let refusal = (control & flag::ACK != 0).then(|| acknowledgment.wrapping_sub(1));
             self.reset(time, ends, side, refusal, sequence.wrapping_sub(1));
         } else if control == flag::SYN {
-            self.open(time, ends, side, sequence);
+            self.episode(time, ends, side, sequence).open(time, segment.has_payload);
         } else if control == flag::SYN | flag::ACK {
             self.answer(time, ends, side, acknowledgment.wrapping_sub(1), sequence);
         } else {
@@ -162,7 +158,7 @@ impl<A: Address> Connections<A> {
     /// Any SCTP packet.
     pub(super) fn sctp(&mut self, time: Timestamp, ends: Ends<A>, side: usize, tag: u32, chunk: Chunk) {
         match chunk {
-            Chunk::Init { tag } => self.open(time, ends, side, tag),
+            Chunk::Init { tag } => self.episode(time, ends, side, tag).open(time, false),
             // RFC 9260 §3.1: the verification tag of an answer is the initiate tag of the INIT.
             Chunk::InitAck { tag: own } => self.answer(time, ends, side, tag, own),
             Chunk::Abort => self.abort(time, ends, side, tag),
@@ -208,10 +204,6 @@ impl<A: Address> Connections<A> {
         self.table.at(at)
     }
 
-    fn open(&mut self, time: Timestamp, ends: Ends<A>, side: usize, number: u32) {
-        self.episode(time, ends, side, number).open(time);
-    }
-
     fn answer(&mut self, time: Timestamp, ends: Ends<A>, side: usize, number: u32, own: u32) {
         self.episode(time, ends, other(side), number).answer(time, own);
     }
@@ -248,7 +240,10 @@ impl<A: Address> Connections<A> {
         };
         if let Some(at) = self.recent(&ends, quoted) {
             self.table.at(at).refuse(time);
-        } else if self.open_at(&ends, time).is_none() {
+        } else if !self
+            .open_at(&ends, time)
+            .is_some_and(|episode| sequence.is_none_or(|number| episode.is_within(side, number)))
+        {
             self.loosen(ends, Loose { time, side, what: LooseEnd::Unreachable { sequence } });
         }
     }
@@ -307,22 +302,18 @@ impl<A: Address> Connections<A> {
     }
 
     fn segment(&mut self, time: Timestamp, ends: Ends<A>, side: usize, segment: &Segment) {
+        // To which unanswered opening it belongs shows when all is there.
         let fits = |episode: &Episode| match episode.client() {
             None => episode.is_near(time),
-            _ if time < episode.first() => false,
-            _ if episode.is_answered() => episode.is_within(side, segment.sequence),
-            _ if episode.is_refused() || episode.has_loose() => false,
-            Some((client, number)) => {
-                let near = if client == side { segment.sequence } else { segment.acknowledgment };
-                segment.flags & flag::ACK != 0 && near.wrapping_sub(number.wrapping_add(1)) < EARLY
-                    || episode.is_spoken()
-            }
+            Some(_) => time >= episode.first() && episode.is_answered() && episode.is_within(side, segment.sequence),
         };
         let at = self.recent(&ends, fits).unwrap_or_else(|| self.unseen(time, ends));
         let episode = self.table.at(at);
         episode.touch(time);
         if episode.is_answered() {
             episode.reaches(side, segment.sequence);
+        } else if segment.flags & flag::ACK != 0 {
+            episode.name(side, segment.sequence, segment.acknowledgment);
         }
         // RFC 9293 §3.4: every segment of an open connection acknowledges.
         if segment.flags & flag::ACK != 0 {
@@ -405,6 +396,7 @@ fn plain(newest: &mut Episode, time: Timestamp, side: usize, segment: &Segment) 
         if newest.client().is_some() || !newest.is_near(time) {
             return false;
         }
+        newest.name(side, segment.sequence, segment.acknowledgment);
         newest.hear(side, segment.speech);
     }
     newest.speak(time, side, segment.has_payload, segment.flags & flag::FIN != 0);

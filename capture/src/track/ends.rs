@@ -27,6 +27,8 @@ pub(super) trait Address: Copy + Ord + Debug + std::hash::Hash + Into<IpAddr> {
     fn rank(self, port: u16) -> Self::Rank;
     /// Both addresses in one number that depends on all of their bits.
     fn mixed(self, other: Self, seed: &Seed) -> u64;
+    /// Whether it stands for several hosts: multicast, broadcast.
+    fn is_group(self) -> bool;
     /// `ip`, if it is of this family.
     fn of(ip: IpAddr) -> Option<Self>;
 }
@@ -43,6 +45,10 @@ impl Address for Ipv4Addr {
     #[inline]
     fn mixed(self, other: Ipv4Addr, _: &Seed) -> u64 {
         u64::from(self.to_bits()) << 32 | u64::from(other.to_bits())
+    }
+
+    fn is_group(self) -> bool {
+        self.is_multicast() || self.is_broadcast()
     }
 
     fn of(ip: IpAddr) -> Option<Ipv4Addr> {
@@ -71,6 +77,10 @@ impl Address for Ipv6Addr {
         half(self).rotate_left(17) ^ half(other)
     }
 
+    fn is_group(self) -> bool {
+        self.is_multicast()
+    }
+
     fn of(ip: IpAddr) -> Option<Ipv6Addr> {
         match ip {
             IpAddr::V4(_) => None,
@@ -91,6 +101,9 @@ impl Default for Seed {
 }
 
 impl Seed {
+    /// One that everybody knows: the first digits of pi and of e.
+    pub(super) const KNOWN: Seed = Seed([0x3243_f6a8_885a_308d, 0x2b7e_1516_28ae_d2a7]);
+
     /// A folded multiplication: the halves of the 128-bit product of both numbers, each hidden by the seed.
     #[inline]
     pub(super) fn fold(&self, one: u64, two: u64) -> u64 {

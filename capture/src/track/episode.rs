@@ -29,6 +29,7 @@ mod mark {
     pub(super) const REQUEST: [u16; 2] = [512, 1024];
     pub(super) const RESPONSE: [u16; 2] = [2048, 4096];
     pub(super) const RESET: u16 = 8192;
+    pub(super) const OPENED_WITH_DATA: u16 = 16384;
 }
 
 /// One connection between one pair of sockets: 48 bytes, and every operation on it commutes with every other, so that
@@ -44,7 +45,8 @@ pub(super) struct Episode {
     number: u32,
     /// The server's own number, of its first answer.
     server_number: u32,
-    /// About the highest sequence number of each side.
+    /// About the highest sequence number of each side; where nobody was seen opening it, the lowest that a segment of
+    /// either side named.
     reached: [u32; 2],
     /// The next older episode of the same sockets, in their table.
     pub(super) next: u32,
@@ -119,7 +121,9 @@ impl Episode {
         }
     }
 
-    pub(super) fn open(&mut self, time: Timestamp) {
+    /// A SYN or INIT; a SYN may carry payload (RFC 7413), and then its answer acknowledges more than the number.
+    pub(super) fn open(&mut self, time: Timestamp, with_data: bool) {
+        self.marks |= if with_data { mark::OPENED_WITH_DATA } else { 0 };
         self.opened = self.opened.min(time);
         self.touch(time);
     }
@@ -139,6 +143,31 @@ impl Episode {
             self.reached[side] = sequence;
         }
         is_within
+    }
+
+    /// Whether an acknowledgment of `number` may answer the payload of the SYN that `side` opened it with.
+    pub(super) fn is_answered_by(&self, side: usize, number: u32) -> bool {
+        let behind = number.wrapping_sub(self.number);
+        self.marks & mark::OPENED_WITH_DATA != 0
+            && self.client().is_some_and(|(client, _)| client == side)
+            && (1..=u32::from(u16::MAX)).contains(&behind)
+    }
+
+    /// Notes the numbers that a segment names of an episode that nobody was seen opening.
+    #[inline]
+    pub(super) fn name(&mut self, side: usize, sequence: u32, acknowledgment: u32) {
+        for (side, number) in [(side, sequence), (side ^ 1, acknowledgment)] {
+            let lower = number.wrapping_sub(self.reached[side]) > u32::MAX / 2;
+            if lower || !self.is_spoken() {
+                self.reached[side] = number;
+            }
+        }
+    }
+
+    /// How far behind the client's initial number the lowest of `unseen` is.
+    pub(super) fn distance(&self, unseen: &Episode) -> u32 {
+        let (client, number) = self.client().unwrap_or((LOW, 0));
+        unseen.reached[client].wrapping_sub(number.wrapping_add(1))
     }
 
     pub(super) fn answer(&mut self, time: Timestamp, number: u32) {
@@ -233,6 +262,11 @@ impl Episode {
         self.first().plus(-LATE) <= time && time <= self.last.plus(LATE)
     }
 
+    /// Whether a reset was seen.
+    pub(super) fn is_reset(&self) -> bool {
+        self.marks & mark::RESET != 0
+    }
+
     /// Whether nothing was seen of it: what is loose had no episode to belong to.
     pub(super) fn is_empty(&self) -> bool {
         self.client().is_none() && self.opened == Timestamp::MAX
@@ -253,6 +287,9 @@ impl Episode {
         if (other.answered, other.server_number) < (self.answered, self.server_number) {
             (self.answered, self.server_number) = (other.answered, other.server_number);
         }
+        if self.client().is_none() && other.is_spoken() {
+            self.name(LOW, other.reached[LOW], other.reached[HIGH]);
+        }
         for side in [LOW, HIGH] {
             self.spoke[side] = self.spoke[side].saturating_add(other.spoke[side]);
         }
@@ -270,7 +307,7 @@ impl Episode {
         };
         if works {
             Outcome::Established
-        } else if self.is_refused() || self.is_probing() {
+        } else if self.is_refused() || self.is_probing() || self.client().is_none() && self.is_reset() {
             Outcome::Refused
         } else {
             Outcome::Unanswered

@@ -24,6 +24,9 @@ use crate::time::Timestamp;
 /// them are not joined, and the others are added to one between the same addresses.
 pub(super) const MAX_SINGLES: usize = 1 << 18;
 
+/// A pair of sockets with more episodes than this leaves as a whole whenever some leave.
+const MAX_CHAIN: usize = 64;
+
 /// When something about an address changes, in ascending order.
 pub(super) type Moments<A> = FxHashMap<A, Vec<Timestamp>>;
 
@@ -43,8 +46,10 @@ pub(super) struct Gathered<A: Address> {
     pub(super) singles: Vec<Flow>,
     /// Flows that nobody was seen opening, once there are too many of them: by protocol, addresses and lower port.
     folded: BTreeMap<(Protocol, IpAddr, IpAddr, u16), Flow>,
-    /// Conversations of which only resets or ICMP errors were seen.
+    /// Conversations of which only ICMP errors were seen.
     pub(super) remnants: u64,
+    /// Conversations for which there was no room, although they worked.
+    pub(super) lost: u64,
     /// Conversations that went into a row although views of them could have been joined.
     pub(super) unjoined: u64,
 }
@@ -57,6 +62,7 @@ impl<A: Address> Default for Gathered<A> {
             singles: Vec::new(),
             folded: BTreeMap::new(),
             remnants: 0,
+            lost: 0,
             unjoined: 0,
         }
     }
@@ -75,7 +81,8 @@ impl Repeated {
         Repeated {
             bits: vec![0; (expected / 4).next_power_of_two().max(16)],
             twice: FxHashSet::default(),
-            seed: Seed::default(),
+            // No secret: what is taken for repeated must be so in every run, and costs nothing but time.
+            seed: Seed::KNOWN,
         }
     }
 
@@ -119,25 +126,44 @@ impl<A: Address> Gathered<A> {
         ripe: impl Fn(&Episode) -> bool,
     ) {
         let mut numbers = Repeated::new(connections.len());
-        let mut green: FxHashSet<u32> = FxHashSet::default();
+        // Views of one connection leave together.
+        let seed = Seed::default();
+        let view = |ends: &Ends<A>, episode: &Episode| {
+            let (side, number) = episode.client()?;
+            let (ip, port) = ends.end(side);
+            let answered = if episode.is_answered() { u64::from(episode.server_number()) } else { 0 };
+            let numbers = u64::from(number) << 32 | answered;
+            Some(seed.fold(seed.fold(ip.mixed(A::NONE, &seed), u64::from(port)), numbers))
+        };
+        let mut green: FxHashSet<u64> = FxHashSet::default();
         let mut unseen: HashSet<(A, u16)> = HashSet::new();
+        let mut some_unseen = false;
         for (ends, episode) in connections.episodes() {
             match episode.client() {
                 Some((_, number)) => {
                     numbers.insert(number);
                     if !ripe(episode) {
-                        green.insert(number);
+                        green.extend(view(ends, episode));
                     }
                 }
-                None => unseen.extend([ends.end(LOW), ends.end(HIGH)]),
+                None => some_unseen = true,
             }
+        }
+        if some_unseen {
+            connections.settle(|ends, settled, _| {
+                if settled.iter().any(|episode| episode.client().is_none()) {
+                    unseen.extend([ends.end(LOW), ends.end(HIGH)]);
+                }
+                true
+            });
         }
         // Views whose numbers occur elsewhere, by number; where they stand, or what they were settled to.
         let mut joinable: Vec<(u32, u32)> = Vec::new();
         let mut settled_views: Vec<View<A>> = Vec::new();
         let keep = connections.settle(|ends, settled, row| {
-            let is_green = |episode: &Episode| episode.client().is_some_and(|(_, number)| green.contains(&number));
-            if !settled.iter().all(|episode| ripe(episode) && !is_green(episode)) {
+            let is_green = |episode: &Episode| view(ends, episode).is_some_and(|view| green.contains(&view));
+            let stays = |episode: &Episode| !ripe(episode) || !green.is_empty() && is_green(episode);
+            if settled.len() <= MAX_CHAIN && settled.iter().any(stays) {
                 return false;
             }
             for episode in settled {
@@ -268,7 +294,7 @@ impl<A: Address> Gathered<A> {
 
     /// A conversation that nobody was seen opening.
     fn unseen(&mut self, protocol: Protocol, ends: &Ends<A>, episode: &Episode) {
-        if !episode.is_spoken() && !episode.is_refused() {
+        if episode.is_empty() {
             self.remnants += 1;
             return;
         }
@@ -292,7 +318,9 @@ impl<A: Address> Gathered<A> {
         self.unjoined += 1;
         let ((low, low_port), (high, high_port)) = (ends.end(LOW), ends.end(HIGH));
         let key = (protocol, low.into(), high.into(), low_port.min(high_port));
+        let full = self.folded.len() >= MAX_SINGLES;
         match self.folded.get_mut(&key) {
+            None if full => self.lost += 1,
             None => {
                 self.folded.insert(key, flow);
             }
@@ -314,7 +342,7 @@ impl<A: Address> Gathered<A> {
         ripe: impl Fn(&Conversation) -> bool,
     ) {
         let mut sockets = Repeated::new(datagrams.len() * 2);
-        let seed = Seed::default();
+        let seed = Seed::KNOWN;
         let number = |(ip, port): (A, u16)| (seed.fold(ip.mixed(A::NONE, &seed), u64::from(port)) >> 32) as u32;
         for (ends, _) in datagrams.conversations() {
             sockets.insert(number(ends.end(LOW)));
@@ -331,7 +359,11 @@ impl<A: Address> Gathered<A> {
                 self.remnants += 1;
                 continue;
             }
-            let side = conversation.client();
+            let mut side = conversation.client();
+            // Nobody sends from a group's address; what is sent to one may look like an answer, as with mDNS.
+            if ends.end(side).0.is_group() {
+                side = other(side);
+            }
             let (client, client_port) = ends.end(side);
             let outcome = conversation.outcome();
             let single = Single {

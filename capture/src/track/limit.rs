@@ -1,8 +1,8 @@
 //! What is held at most, whatever a capture contains.
 //!
 //! Where there are too many conversations, those that are over go first, then those that have been idle for long, then
-//! the older half. They leave as the flows that they are so far: no edge is lost, and what comes later of a
-//! conversation that was still alive counts as another one.
+//! the older half. They leave as the flows that they are so far, so no edge is lost while there is room for edges; what
+//! comes later of a conversation that was still alive counts as another one.
 
 use super::ends::Address;
 use super::{Conversations, Family};
@@ -21,13 +21,14 @@ const SHORT: i64 = 5 * SECOND;
 pub struct Limits {
     /// Conversations that are not settled yet.
     pub conversations: usize,
-    /// Flows that differ in more than ports and times. Of attempts and one-way conversations a quarter.
+    /// Flows of each address family that differ in more than ports and times, and a quarter as many of attempts and
+    /// one-way conversations.
     pub flows: usize,
 }
 
 impl Default for Limits {
     fn default() -> Limits {
-        Limits { conversations: 1_200_000, flows: 1_000_000 }
+        Limits { conversations: 1_200_000, flows: 500_000 }
     }
 }
 
@@ -61,6 +62,9 @@ impl Conversations {
         // At least something leaves, even where all were heard at one time.
         let idle = median.plus(1);
         self.settle(Leaving { over: idle, idle });
+        if self.v4.len() + self.v6.len() > enough {
+            self.settle(Leaving { over: Timestamp::MAX, idle: Timestamp::MAX });
+        }
     }
 
     fn settle(&mut self, leaving: Leaving) {

@@ -75,8 +75,12 @@ pub(super) struct Rows<A: Address> {
     numbers: Vec<u32>,
     /// Rows that are held at most; of attempts and one-way conversations a quarter.
     pub(super) limit: usize,
-    /// Conversations for which there was no room.
+    /// Rows of attempts and one-way conversations.
+    attempts: usize,
+    /// Attempts and one-way conversations for which there was no room.
     pub(super) dropped: u64,
+    /// Conversations that worked, for which there was no room.
+    pub(super) lost: u64,
 }
 
 impl<A: Address> Default for Rows<A> {
@@ -86,7 +90,9 @@ impl<A: Address> Default for Rows<A> {
             waiting: Vec::with_capacity(BATCH),
             numbers: Vec::new(),
             limit: usize::MAX,
+            attempts: 0,
             dropped: 0,
+            lost: 0,
         }
     }
 }
@@ -122,11 +128,15 @@ impl<A: Address> Rows<A> {
     fn count(&mut self, alike: Alike<A>, single: &Single) {
         let known = self.table.newest(&alike);
         let works = matches!(alike.outcome, Outcome::Established | Outcome::Answered);
-        let limit = if works { self.limit } else { self.limit / 4 };
-        if known.is_none() && self.table.len() >= limit {
-            self.dropped += 1;
+        let (held, limit) = match works {
+            true => (self.table.len() - self.attempts, self.limit),
+            false => (self.attempts, self.limit / 4),
+        };
+        if known.is_none() && held >= limit {
+            *(if works { &mut self.lost } else { &mut self.dropped }) += 1;
             return;
         }
+        self.attempts += usize::from(known.is_none() && !works);
         let number = known.unwrap_or_else(|| self.table.push(alike, Row::new(single)));
         self.table.at(number).count(single);
     }

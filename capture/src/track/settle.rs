@@ -1,5 +1,7 @@
 //! What the episodes of one pair of sockets were, once all packets are there.
 
+use std::collections::{HashMap, HashSet};
+
 use super::connection::{Loose, LooseEnd};
 use super::ends::other;
 use super::episode::Episode;
@@ -22,6 +24,7 @@ pub(super) fn settle(mut episodes: Vec<Episode>, loose: &[Loose]) -> Vec<Episode
         }
         same
     });
+    with_data(&mut episodes);
     unseen(&mut episodes);
     let mut loose = loose.to_vec();
     loose.sort_unstable();
@@ -30,7 +33,33 @@ pub(super) fn settle(mut episodes: Vec<Episode>, loose: &[Loose]) -> Vec<Episode
     }
     crossing(&mut episodes);
     unanswered(&mut episodes);
+    // What held the place of loose ends that are tied now.
+    if episodes.len() > 1 {
+        episodes.retain(|episode| !episode.is_empty());
+    }
     episodes
+}
+
+/// The answer to a SYN with payload acknowledges the payload too, where the server takes it (RFC 7413 §3): as if another
+/// number had been answered that nobody was seen opening with.
+fn with_data(episodes: &mut Vec<Episode>) {
+    let mut at = 0;
+    while at < episodes.len() {
+        let answer = episodes[at];
+        let opening = match answer.client() {
+            Some((side, number)) if answer.opened().is_none() => {
+                episodes.iter_mut().find(|episode| !episode.is_answered() && episode.is_answered_by(side, number))
+            }
+            _ => None,
+        };
+        match opening {
+            Some(opening) => {
+                opening.join(&answer);
+                episodes.remove(at);
+            }
+            None => at += 1,
+        }
+    }
 }
 
 /// The last episode that somebody was seen opening before `loose`; else the one that nobody was.
@@ -43,12 +72,16 @@ fn latest<'a>(episodes: &'a mut [Episode], loose: &Loose) -> Option<&'a mut Epis
 
 fn tie(episodes: &mut [Episode], loose: &Loose) {
     let Loose { time, side, what } = *loose;
-    let opened = |episodes: &mut [Episode], side: usize, number: u32| {
-        episodes.iter_mut().position(|episode| episode.client() == Some((side, number)))
+    let opened = |episodes: &[Episode], side: usize, number: u32| {
+        episodes.iter().position(|episode| episode.client() == Some((side, number)))
     };
     match what {
         LooseEnd::Reset { refusal, probe } => {
-            let refused = refusal.and_then(|number| opened(episodes, other(side), number));
+            let with_data = |number: u32| {
+                episodes.iter().position(|it| !it.is_answered() && it.is_answered_by(other(side), number))
+            };
+            let refused =
+                refusal.and_then(|number| opened(episodes, other(side), number).or_else(|| with_data(number)));
             let probing = opened(episodes, side, probe);
             if let Some(at) = refused {
                 episodes[at].refuse(time);
@@ -92,30 +125,39 @@ fn tie(episodes: &mut [Episode], loose: &Loose) {
 
 /// Simultaneous open (RFC 9293 §3.5): two openings that answer each other are one connection, of whoever was first.
 fn crossing(episodes: &mut Vec<Episode>) {
-    let crosses = |one: &Episode, two: &Episode| {
-        let (Some((side, number)), Some((across, other))) = (one.client(), two.client()) else { return false };
-        side != across
-            && (one.is_answered() && one.server_number() == other || two.is_answered() && two.server_number() == number)
-    };
-    let mut at = 0;
-    while at < episodes.len() {
-        let found = (at + 1..episodes.len()).find(|later| crosses(&episodes[at], &episodes[*later]));
-        if let Some(later) = found {
-            let mut pair = [episodes[at], episodes.remove(later)];
-            pair.sort_by_key(|episode| (episode.opened().is_none(), episode.opened(), episode.client()));
-            let [mut first, second] = pair;
-            // The other's opening acknowledges nothing, but it is the same connection at work.
-            first.answer(second.first(), second.client().map_or(0, |(_, number)| number));
-            first.touch(second.last);
-            episodes[at] = first;
-        }
-        at += 1;
+    let sides: HashSet<usize> = episodes.iter().filter_map(|episode| Some(episode.client()?.0)).collect();
+    if sides.len() < 2 {
+        return;
     }
+    let by_opening: HashMap<(usize, u32), usize> =
+        episodes.iter().enumerate().filter_map(|(at, episode)| Some((episode.client()?, at))).collect();
+    let mut gone = HashSet::new();
+    for at in 0..episodes.len() {
+        let Some((side, _)) = episodes[at].client().filter(|_| episodes[at].is_answered()) else { continue };
+        let Some(&across) = by_opening.get(&(other(side), episodes[at].server_number())) else { continue };
+        if gone.contains(&at) || gone.contains(&across) {
+            continue;
+        }
+        let when = |episode: &Episode| (episode.opened().is_none(), episode.opened(), episode.client());
+        let (first, second) = if when(&episodes[at]) <= when(&episodes[across]) { (at, across) } else { (across, at) };
+        // The other's opening acknowledges nothing, but it is the same connection at work.
+        let other = episodes[second];
+        episodes[first].answer(other.first(), other.client().map_or(0, |(_, number)| number));
+        episodes[first].touch(other.last);
+        gone.insert(second);
+    }
+    let mut at = 0..;
+    episodes.retain(|_| at.next().is_some_and(|at| !gone.contains(&at)));
 }
+
+/// Where no answer was captured, a segment belongs to a connection if its number lies this close behind the initial
+/// one.
+const EARLY: u32 = 1 << 16;
 
 /// Whether segments that fitted no opening when they came belong to `opened` after all.
 pub(super) fn owns(opened: &Episode, unseen: &Episode) -> bool {
-    opened.first() <= unseen.first() && (opened.is_answered() || opened.is_spoken())
+    let near = || unseen.is_spoken() && opened.distance(unseen) < EARLY;
+    opened.first() <= unseen.first() && (opened.is_answered() || opened.is_spoken() || near())
 }
 
 /// Adds episodes that nobody was seen opening to the latest opening that owns them, and makes one of the others.

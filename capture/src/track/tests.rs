@@ -167,7 +167,7 @@ fn outcomes_of_tcp() {
             vec![(0, tcp(C, S, ACK, 5000, 6000)), (9, tcp(S, C, RST, 6000, 0))],
             vec![(Refused, None)],
         ),
-        ("a segment without ACK is none", vec![(0, tcp(C, S, flag::FIN, 5000, 0))], vec![]),
+        ("a segment without ACK is a probe", vec![(0, tcp(C, S, flag::FIN, 5000, 0))], vec![(Unanswered, None)]),
         ("a bare reset answers too", vec![syn.clone(), (200, tcp(S, C, RST, 0, 0))], vec![(Refused, Some(Handshake))]),
         (
             "a challenge ACK is no answer",
@@ -183,7 +183,32 @@ fn outcomes_of_tcp() {
             .concat(),
             vec![(Refused, Some(Handshake)), (Established, Some(Handshake))],
         ),
-        ("a stray reset is nothing", vec![(0, tcp(C, S, RST, 5000, 0))], vec![]),
+        ("a stray reset refuses what nobody saw", vec![(0, tcp(C, S, RST, 5000, 0))], vec![(Refused, None)]),
+        (
+            "a SYN with data, which the answer acknowledges",
+            vec![
+                (0, Sent::Tcp(C, S, SYN, 100, 0, b"hello")),
+                (300, tcp(S, C, SYN_ACK, 500, 106)),
+                (320, tcp(C, S, ACK, 106, 501)),
+            ],
+            vec![(Established, Some(Handshake))],
+        ),
+        (
+            "a SYN with data, refused",
+            vec![(0, Sent::Tcp(C, S, SYN, 100, 0, b"hello")), (300, tcp(S, C, RST_ACK, 0, 106))],
+            vec![(Refused, Some(Handshake))],
+        ),
+        (
+            "both open at once",
+            vec![
+                (0, tcp(C, S, SYN, 100, 0)),
+                (10, tcp(S, C, SYN, 500, 0)),
+                (90, tcp(S, C, SYN_ACK, 500, 101)),
+                (95, tcp(C, S, SYN_ACK, 100, 501)),
+                (300, data(C, S, 101)),
+            ],
+            vec![(Established, Some(Handshake))],
+        ),
     ];
     for (what, events, expected) in rows {
         assert_eq!(summary(&track(&events)), expected, "{what}");
@@ -359,7 +384,84 @@ fn busy() -> Vec<(i64, Sent)> {
     events
 }
 
+/// Conversations that use the same ports again and again, each seen whole or from the client's side only.
+fn again(courses: &[(u8, bool, i64)]) -> Vec<(i64, Sent)> {
+    let mut events = Vec::new();
+    let mut at = 0;
+    for (course, half, gap) in courses {
+        at += 3_000_000 + gap;
+        // A step in 4 µs, as RFC 9293 §3.4.1 has it.
+        let number = (at / 4) as u32;
+        let (ours, theirs) = (number, number ^ 0x4000_0000);
+        let syn = (at, tcp(C, S, SYN, ours, 0));
+        let syn_ack = (at + 300, tcp(S, C, SYN_ACK, theirs, ours + 1));
+        let talk = [
+            (at + 400, Sent::Tcp(C, S, ACK, ours + 1, theirs + 1, b"GET / HTTP/1.1\r\n")),
+            (at + 700, Sent::Tcp(S, C, ACK, theirs + 1, ours + 17, b"HTTP/1.1 200")),
+            (at + 900, tcp(C, S, FIN_ACK, ours + 17, theirs + 13)),
+        ];
+        let one = match course {
+            0 => vec![syn, (at + 90, tcp(S, C, RST_ACK, 0, ours + 1))],
+            1 => vec![syn.clone(), (at + 1_000_000, syn.1)],
+            2 => vec![syn, syn_ack, (at + 350, tcp(C, S, RST, ours + 1, 0))],
+            3 => vec![syn, (at + 90, Sent::Unreachable(Protocol::Tcp, C, S, ours))],
+            4 => [vec![syn, syn_ack], talk.to_vec(), vec![(at + 950, tcp(C, S, RST_ACK, ours + 18, theirs + 13))]]
+                .concat(),
+            _ => [vec![syn, syn_ack], talk.to_vec()].concat(),
+        };
+        events.extend(one.into_iter().filter(|(_, event)| match event {
+            Sent::Tcp(from, ..) => !half || *from == C,
+            _ => true,
+        }));
+    }
+    events
+}
+
+#[test]
+fn floods_stay_within_limits() {
+    let number = |n: u32| Sent::Tcp("10.0.0.1:1", "10.0.0.2:2", SYN, n.wrapping_mul(0x9e37_79b9), 0, b"");
+    for (what, same_tuple, same_number) in
+        [("one tuple", true, false), ("one number", false, true), ("neither", false, false)]
+    {
+        let limits = Limits { conversations: 2_000, flows: 400 };
+        let mut tracker = Tracker::new(Settings { limits, ..Settings::default() }, Decoder::default());
+        let mut most = 0;
+        for n in 0..20_000u32 {
+            let source = std::net::Ipv4Addr::from(if same_tuple { 7 } else { 0x0b00_0000 + n });
+            let Sent::Tcp(_, _, flags, sequence, acknowledgment, payload) = number(if same_number { 1 } else { n })
+            else {
+                unreachable!()
+            };
+            let tcp = Tcp { source: 1, destination: 2, sequence, acknowledgment, flags, payload };
+            let addresses = Addresses::V4 { source, destination: std::net::Ipv4Addr::from(9) };
+            let packet = Packet { addresses, transport: Transport::Tcp(tcp) };
+            tracker.conversations.packet(0, Timestamp(i64::from(n) * 1000), &packet);
+            most = most.max(tracker.conversations.v4.tcp.len());
+        }
+        assert!(most < 2_200, "{what}: {most} rows");
+        let Tracked { flows, tally, .. } = tracker.finish();
+        let counted: u64 = flows.iter().map(|flow| flow.connections).sum();
+        assert_eq!(counted + tally.dropped, 20_000, "{what}: {tally:?}");
+        // Attempts with one number may be views of each other, and stay single as long as there are few.
+        assert_eq!(flows.len(), [100, 1, 20_000][usize::from(same_tuple) + 2 * usize::from(same_number)], "{what}");
+    }
+}
+
 proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(2000) })]
+
+    #[test]
+    fn order_does_not_matter_where_ports_are_used_again(
+        courses in proptest::collection::vec((0u8..6, any::<bool>(), 0i64..2_000_000), 1..4),
+        delays in proptest::collection::vec(0i64..2_000_000, 25),
+    ) {
+        let events = again(&courses);
+        let mut order: Vec<usize> = (0..events.len()).collect();
+        order.sort_by_key(|index| events[*index].0 + delays[*index % delays.len()]);
+        let shuffled: Vec<_> = order.into_iter().map(|index| events[index].clone()).collect();
+        prop_assert_eq!(track(&shuffled).flows, track(&events).flows);
+    }
+
     #[test]
     fn order_within_two_seconds_does_not_matter(delays in proptest::collection::vec(0i64..2_000_000, 22)) {
         let events = busy();
