@@ -1,4 +1,5 @@
-//! Several capture files read as one, in the order of time.
+//! Several capture files read as one, about in the order of time: what is held at a time stays little, and nothing else
+//! depends on it.
 
 use crate::file::{CaptureFile, FileError};
 use crate::time::Timestamp;

@@ -5,12 +5,14 @@
 //!
 //! `packet -> ends -> connection (episode) | datagram -> settle -> gather (row) -> flow`
 
+mod clocks;
 mod connection;
 mod datagram;
 mod ends;
 mod episode;
 mod gather;
 mod limit;
+mod repeated;
 mod row;
 mod settle;
 mod table;
@@ -26,6 +28,7 @@ use crate::packet::{Addresses, Packet, Quoted, Sctp, Tcp, Tcp4, Transport, Udp, 
 use crate::protocol::Protocol;
 use crate::time::Timestamp;
 
+use clocks::Clocks;
 use connection::{Connections, Segment};
 use datagram::{Datagram, Datagrams};
 use ends::{Address, Ends};
@@ -54,9 +57,6 @@ const ALLOCATION: usize = 32;
 
 /// Bytes of DNS over TCP that wait at most, with all that they cost.
 const MAX_DNS_BYTES: usize = 16 << 20;
-
-/// Openings whose times at several files are kept for the measurement of skew.
-const MAX_CLOCK_SAMPLES: usize = 100_000;
 
 /// When something about addresses changes, in ascending order.
 pub type Turnovers = HashMap<IpAddr, Vec<Timestamp>>;
@@ -125,7 +125,7 @@ struct Conversations {
     sources: u16,
     latest: Timestamp,
     evicted: u64,
-    clocks: HashMap<(Socket, u32), Vec<(u16, Timestamp)>>,
+    clocks: Clocks,
     names: Names,
     dns_streams: DnsStreams,
     dns_segments: Vec<DnsSegment>,
@@ -206,7 +206,7 @@ impl Tracker {
         conversations.v4.gathered.finish(&mut flows);
         conversations.v6.gathered.finish(&mut flows);
         flows.sort_unstable();
-        Tracked { flows, names: conversations.names, tally, skew: skew(conversations.clocks) }
+        Tracked { flows, names: conversations.names, tally, skew: conversations.clocks.skew() }
     }
 }
 
@@ -230,7 +230,8 @@ impl Conversations {
             self.tcp_names(time, addresses, tcp);
         }
         if self.sources > 1 && tcp.flags & (flag::SYN | flag::ACK | flag::RST) == flag::SYN {
-            self.clock(source, time, Socket { ip: addresses.source(), port: tcp.source }, tcp.sequence);
+            let client = Socket { ip: addresses.source(), port: tcp.source };
+            self.clocks.note(source, self.sources, time, (client, tcp.sequence));
         }
     }
 
@@ -274,19 +275,6 @@ impl Conversations {
         };
         if flushed {
             self.flushed(time);
-        }
-    }
-
-    fn clock(&mut self, source: u16, time: Timestamp, client: Socket, number: u32) {
-        let room = self.clocks.len() < MAX_CLOCK_SAMPLES / usize::from(self.sources);
-        if !room && !self.clocks.contains_key(&(client, number)) {
-            return;
-        }
-        let seen = self.clocks.entry((client, number)).or_default();
-        match seen.iter_mut().find(|(known, _)| *known == source) {
-            // The first of a repeated opening, whichever came first.
-            Some((_, known)) => *known = time.min(*known),
-            None => seen.push((source, time)),
         }
     }
 
@@ -394,25 +382,6 @@ impl<A: Address> Family<A> {
         self.tcp.flush();
         self.udp.flush();
     }
-}
-
-fn skew(clocks: HashMap<(Socket, u32), Vec<(u16, Timestamp)>>) -> BTreeMap<(u16, u16), i64> {
-    let mut samples: BTreeMap<(u16, u16), Vec<i64>> = BTreeMap::new();
-    for mut seen in clocks.into_values().filter(|seen| seen.len() > 1) {
-        seen.sort_unstable();
-        for (at, (first, start)) in seen.iter().enumerate() {
-            for (second, end) in &seen[at + 1..] {
-                samples.entry((*first, *second)).or_default().push(end.since(*start));
-            }
-        }
-    }
-    samples
-        .into_iter()
-        .map(|(sources, mut differences)| {
-            differences.sort_unstable();
-            (sources, differences[differences.len() / 2])
-        })
-        .collect()
 }
 
 #[cfg(test)]

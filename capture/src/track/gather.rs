@@ -6,15 +6,17 @@
 //! one number alone proves nothing, because scanners use one for many targets; such views stay apart, and only who
 //! knows the Services can join them. Conversations whose number or client socket occurs nowhere else have no other view.
 
+mod datagrams;
+
 use std::collections::{BTreeMap, HashSet};
 use std::net::IpAddr;
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::connection::Connections;
-use super::datagram::{Conversation, Datagrams};
 use super::ends::{Address, Ends, HIGH, LOW, Seed, other, socket};
 use super::episode::Episode;
+use super::repeated::Repeated;
 use super::row::{Alike, Rows, Single};
 use crate::flow::{Flow, Latencies, Opening, Outcome, Proof, Side};
 use crate::protocol::Protocol;
@@ -65,40 +67,6 @@ impl<A: Address> Default for Gathered<A> {
             lost: 0,
             unjoined: 0,
         }
-    }
-}
-
-/// Which values occur more than once: surely those that do, and a few others.
-struct Repeated {
-    bits: Vec<u64>,
-    twice: FxHashSet<u32>,
-    seed: Seed,
-}
-
-impl Repeated {
-    fn new(expected: usize) -> Repeated {
-        // 16 bits for each value: one in thirty is taken for repeated and goes the longer way.
-        Repeated {
-            bits: vec![0; (expected / 4).next_power_of_two().max(16)],
-            twice: FxHashSet::default(),
-            // No secret: what is taken for repeated must be so in every run, and costs nothing but time.
-            seed: Seed::KNOWN,
-        }
-    }
-
-    /// Notes a value; whether it, or one like it, had been noted.
-    fn insert(&mut self, value: u32) {
-        let hash = self.seed.fold(u64::from(value), 0x9e37_79b9_7f4a_7c15);
-        let word = (hash >> 6) as usize & (self.bits.len() - 1);
-        let bit = 1 << (hash & 63);
-        if self.bits[word] & bit != 0 {
-            self.twice.insert(value);
-        }
-        self.bits[word] |= bit;
-    }
-
-    fn contains(&self, value: u32) -> bool {
-        self.twice.contains(&value)
     }
 }
 
@@ -332,65 +300,6 @@ impl<A: Address> Gathered<A> {
                 known.newest = known.newest.max(flow.newest);
             }
         }
-    }
-
-    /// Takes the conversations that are `ripe` out of `datagrams`; `sources` is the number of files.
-    pub(super) fn datagrams(
-        &mut self,
-        datagrams: &mut Datagrams<A>,
-        sources: u16,
-        ripe: impl Fn(&Conversation) -> bool,
-    ) {
-        let mut sockets = Repeated::new(datagrams.len() * 2);
-        let seed = Seed::KNOWN;
-        let number = |(ip, port): (A, u16)| (seed.fold(ip.mixed(A::NONE, &seed), u64::from(port)) >> 32) as u32;
-        for (ends, _) in datagrams.conversations() {
-            sockets.insert(number(ends.end(LOW)));
-            sockets.insert(number(ends.end(HIGH)));
-        }
-        let mut keep = Vec::with_capacity(datagrams.len());
-        for (ends, conversation) in datagrams.conversations() {
-            let ripe = ripe(conversation);
-            keep.push(!ripe);
-            if !ripe {
-                continue;
-            }
-            if !conversation.is_sent() {
-                self.remnants += 1;
-                continue;
-            }
-            let mut side = conversation.client();
-            // Nobody sends from a group's address; what is sent to one may look like an answer, as with mDNS.
-            if ends.end(side).0.is_group() {
-                side = other(side);
-            }
-            let (client, client_port) = ends.end(side);
-            let outcome = conversation.outcome();
-            let single = Single {
-                client_port,
-                identity: 0,
-                first: conversation.first(),
-                last: conversation.last,
-                latency: None,
-                datagrams: match outcome {
-                    Outcome::Answered => 0,
-                    _ => datagrams.different(ends, conversation, sources),
-                },
-            };
-            let alike = Alike {
-                protocol: Protocol::Udp,
-                outcome,
-                proof: Proof::FirstPacket,
-                dns: conversation.is_dns(),
-                client,
-                dialled: ends.end(other(side)),
-                served: None,
-                phase: 0,
-            };
-            self.put(alike, single, !sockets.contains(number(ends.end(side))));
-        }
-        datagrams.retain(&keep);
-        self.rows.flush();
     }
 
     /// Flows held.
