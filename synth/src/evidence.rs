@@ -45,6 +45,56 @@ pub struct End {
     pub pod: Option<PodId>,
 }
 
+/// Pairs of ends, the client first, each with the last time of an opening between them; `MIN` where none was seen.
+///
+/// Most edges of a flood have one pair, for which a map would be ten times as large.
+#[derive(Debug, Clone, Default)]
+pub struct Pairs {
+    entries: Vec<((End, End), Timestamp)>,
+    /// So many of the first entries are sorted and differ.
+    sorted: usize,
+}
+
+impl Pairs {
+    /// Notes an opening between two ends. Nothing is to be read before [`Pairs::seal`].
+    pub(crate) fn note(&mut self, pair: (End, End), opened: Timestamp) {
+        if let Ok(at) = self.entries[..self.sorted].binary_search_by_key(&pair, |(known, _)| *known) {
+            self.entries[at].1 = opened.max(self.entries[at].1);
+            return;
+        }
+        if self.entries.capacity() == 0 {
+            self.entries.reserve_exact(1);
+        }
+        self.entries.push((pair, opened));
+        if self.entries.len() - self.sorted > 16 + self.sorted / 2 {
+            self.seal();
+        }
+    }
+
+    /// Puts everything in order.
+    pub(crate) fn seal(&mut self) {
+        self.entries.sort_unstable_by_key(|(pair, opened)| (*pair, std::cmp::Reverse(*opened)));
+        self.entries.dedup_by_key(|(pair, _)| *pair);
+        self.sorted = self.entries.len();
+    }
+
+    /// The pairs, in order.
+    pub fn keys(&self) -> impl Iterator<Item = &(End, End)> {
+        self.entries.iter().map(|(pair, _)| pair)
+    }
+
+    /// The pairs with their times, in order.
+    pub fn iter(&self) -> impl Iterator<Item = (&(End, End), &Timestamp)> {
+        self.entries.iter().map(|(pair, opened)| (pair, opened))
+    }
+
+    /// When an opening between two ends was last seen.
+    pub fn get(&self, pair: &(End, End)) -> Option<&Timestamp> {
+        let at = self.entries.binary_search_by_key(pair, |(known, _)| *known).ok()?;
+        Some(&self.entries[at].1)
+    }
+}
+
 /// Longest latency that is told apart, in microseconds.
 const MAX_LATENCY: u64 = 60_000_000;
 
@@ -64,8 +114,8 @@ pub struct Evidence {
     pub last: Timestamp,
     /// The best certainty of the direction.
     pub certainty: Certainty,
-    /// The pairs of ends that talked, and when one was last seen opening a connection; `MIN` where none was.
-    pub pairs: BTreeMap<(End, End), Timestamp>,
+    /// The pairs of ends that talked, and when one was last seen opening a connection.
+    pub pairs: Pairs,
     /// Services that were dialled, `namespace/name:port`, with the number of connections.
     pub services: BTreeMap<String, u64>,
     /// Names by which clients knew the server.
@@ -87,7 +137,7 @@ impl Evidence {
             first: Timestamp::MAX,
             last: Timestamp::MIN,
             certainty: Certainty::Declared,
-            pairs: BTreeMap::new(),
+            pairs: Pairs::default(),
             services: BTreeMap::new(),
             names: BTreeSet::new(),
             ambiguous: false,

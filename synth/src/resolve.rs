@@ -169,8 +169,7 @@ impl Places {
                 .entry(conversation.outcome)
                 .or_insert_with(|| Box::new(Evidence::none()));
             let opened = conversation.opened().unwrap_or(Timestamp::MIN);
-            let last = evidence.pairs.entry((client, server.end)).or_insert(Timestamp::MIN);
-            *last = opened.max(*last);
+            evidence.pairs.note((client, server.end), opened);
             // Several backends of one workload are one edge, and the connection counts once there.
             if !first_of_key {
                 continue;
@@ -185,6 +184,7 @@ impl Places {
     }
 
     fn finish(mut self, names: &Names, inventory: &Inventory) -> Resolved {
+        self.edges.values_mut().flat_map(BTreeMap::values_mut).for_each(|evidence| evidence.pairs.seal());
         for (key, outcomes) in &mut self.edges {
             if let Endpoint::External(ip) = key.server {
                 for evidence in outcomes.values_mut() {
