@@ -87,6 +87,14 @@ def block(order, kind, body):
     return struct.pack(order + "I", kind) + length + body + length
 
 
+def at_the_end_of_time(packets):
+    file = block("<", 0x0A0D0D0A, struct.pack("<IHHq", 0x1A2B3C4D, 1, 0, -1))
+    file += block("<", 1, struct.pack("<HHIHHq", 101, 0, 0, 14, 8, 1 << 62))
+    return file + b"".join(
+        block("<", 6, struct.pack("<IIIII", 0, 0, 0, len(packet), len(packet)) + packet) for packet in packets
+    )
+
+
 def pcapng(order, packets):
     file = block(order, 0x0A0D0D0A, struct.pack(order + "IHHq", 0x1A2B3C4D, 1, 0, -1))
     file += block(order, 1, struct.pack(order + "HHIHH", 1, 0, 0, 2, 4) + b"eth0")
@@ -107,6 +115,9 @@ ZSTD = b"\x28\xb5\x2f\xfd\x20" + bytes([len(ZSTD)]) + (1 | len(ZSTD) << 3).to_by
 
 ETHERNET, RAW, SLL, SLL2, NULL = (number.to_bytes(2, "little") for number in (1, 101, 113, 276, 0))
 SYN = ip4(6, tcp(2))
+
+# More conversations than the target's limits hold.
+DIFFERENT = [ip4(6, tcp(2, sequence=number), destination=(10, 2, *divmod(number, 256))) for number in range(10_000)]
 
 SEEDS = {
     "file": {
@@ -143,6 +154,7 @@ SEEDS = {
     "pipeline": {
         "connection.pcap": pcap("<", 0xA1B2C3D4, 101, CONNECTION),
         "twice.pcap": pcap("<", 0xA1B2C3D4, 101, CONNECTION * 2),
+        "end_of_time.pcapng.gz": gzip.compress(at_the_end_of_time(DIFFERENT), mtime=0),
         "connection.pcapng": pcapng("<", [ethernet(0x800, packet) for packet in CONNECTION]),
     },
     "dns": {
