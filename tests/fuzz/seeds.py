@@ -81,10 +81,22 @@ def pcap(order, magic, link, packets, more=b""):
     return file
 
 
+def gzipped(packets):
+    return gzip.compress(pcap("<", 0xA1B2C3D4, 101, packets), mtime=0)
+
+
 def block(order, kind, body):
     body += bytes(-len(body) % 4)
     length = struct.pack(order + "I", len(body) + 12)
     return struct.pack(order + "I", kind) + length + body + length
+
+
+def at_the_end_of_time(packets):
+    file = block("<", 0x0A0D0D0A, struct.pack("<IHHq", 0x1A2B3C4D, 1, 0, -1))
+    file += block("<", 1, struct.pack("<HHIHHq", 101, 0, 0, 14, 8, 1 << 62))
+    return file + b"".join(
+        block("<", 6, struct.pack("<IIIII", 0, 0, 0, len(packet), len(packet)) + packet) for packet in packets
+    )
 
 
 def pcapng(order, packets):
@@ -107,6 +119,11 @@ ZSTD = b"\x28\xb5\x2f\xfd\x20" + bytes([len(ZSTD)]) + (1 | len(ZSTD) << 3).to_by
 
 ETHERNET, RAW, SLL, SLL2, NULL = (number.to_bytes(2, "little") for number in (1, 101, 113, 276, 0))
 SYN = ip4(6, tcp(2))
+
+# What a limit has to hold: openings that only differ in their numbers, or in everything but their number.
+SAME_SOCKETS = [ip4(6, tcp(2, sequence=number)) for number in range(10_000)]
+SAME_NUMBER = [ip4(6, tcp(2), destination=(10, 2, *divmod(number, 256))) for number in range(15_000)]
+DIFFERENT = [ip4(6, tcp(2, sequence=number), destination=(10, 2, *divmod(number, 256))) for number in range(10_000)]
 
 SEEDS = {
     "file": {
@@ -143,6 +160,9 @@ SEEDS = {
     "pipeline": {
         "connection.pcap": pcap("<", 0xA1B2C3D4, 101, CONNECTION),
         "twice.pcap": pcap("<", 0xA1B2C3D4, 101, CONNECTION * 2),
+        "same_sockets.pcap.gz": gzipped(SAME_SOCKETS),
+        "same_number.pcap.gz": gzipped(SAME_NUMBER),
+        "end_of_time.pcapng.gz": gzip.compress(at_the_end_of_time(DIFFERENT), mtime=0),
         "connection.pcapng": pcapng("<", [ethernet(0x800, packet) for packet in CONNECTION]),
     },
     "dns": {

@@ -2,6 +2,10 @@
 
 use crate::{Timestamp, time};
 
+/// The times that packets may have: [`Timestamp::MIN`] and [`Timestamp::MAX`] stand for none.
+const FIRST: i64 = Timestamp::MIN.0 + 1;
+const LAST: i64 = Timestamp::MAX.0 - 1;
+
 /// How an interface counts time: options if_tsresol and if_tsoffset.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Clock {
@@ -44,9 +48,9 @@ impl Clock {
         // Nearly every clock: decimal and without an offset.
         if let (Scale::Times(factor), 0) = (self.scale, self.offset)
             && let Some(nanoseconds) = ticks.checked_mul(factor)
-            && let Ok(nanoseconds) = i64::try_from(nanoseconds)
+            && nanoseconds <= LAST as u64
         {
-            return Timestamp(nanoseconds);
+            return Timestamp(nanoseconds as i64);
         }
         self.exact_time(ticks)
     }
@@ -59,8 +63,7 @@ impl Clock {
             Scale::Binary(shift) => (i128::from(ticks) * second) >> shift,
         };
         let nanoseconds = since_offset + i128::from(self.offset) * second;
-        let limit = if nanoseconds < 0 { Timestamp::MIN } else { Timestamp::MAX };
-        i64::try_from(nanoseconds).map_or(limit, Timestamp)
+        Timestamp(nanoseconds.clamp(i128::from(FIRST), i128::from(LAST)) as i64)
     }
 }
 
@@ -84,9 +87,10 @@ mod tests {
             (0xff, 0, 1 << 63, 0),
             (6, 10, 1, 10_000_001_000),
             (6, -10, 1, -9_999_999_000),
-            (0, 0, u64::MAX, i64::MAX),
-            (0, i64::MAX, u64::MAX, i64::MAX),
-            (0, i64::MIN, 0, i64::MIN),
+            (9, 0, i64::MAX as u64, i64::MAX - 1),
+            (0, 0, u64::MAX, i64::MAX - 1),
+            (0, i64::MAX, u64::MAX, i64::MAX - 1),
+            (0, i64::MIN, 0, i64::MIN + 1),
         ] {
             let clock = Clock { scale: Scale::from_resolution(resolution), offset };
             assert_eq!(clock.time(ticks), Timestamp(nanoseconds), "{resolution:#x} {offset} {ticks}");

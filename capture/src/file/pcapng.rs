@@ -26,6 +26,10 @@ const SMALLEST_BLOCK: u32 = 12;
 /// More interfaces than any capture has; a file of nothing but descriptions must not fill the memory.
 const MOST_INTERFACES: usize = 65_536;
 
+/// Longest name of an interface that is kept, in bytes: a few kilobytes of compressed descriptions unpack to gigabytes of
+/// names.
+const LONGEST_NAME: usize = 256;
+
 /// A file after its first section header.
 pub(super) struct Pcapng {
     order: ByteOrder,
@@ -192,7 +196,10 @@ impl Pcapng {
         let (mut name, mut clock) = (None, Clock::default());
         for option in options(self.order, &body[8..]) {
             match option? {
-                (2, value) => name = Some(String::from_utf8_lossy(value).trim_end_matches('\0').to_string()),
+                (2, value) => {
+                    let value = &value[..value.len().min(LONGEST_NAME)];
+                    name = Some(String::from_utf8_lossy(value).trim_end_matches('\0').to_string());
+                }
                 (9, &[resolution, ..]) => clock.scale = Scale::from_resolution(resolution),
                 (14, value) if value.len() >= 8 => clock.offset = self.order.u64(value, 0) as i64,
                 _ => {}

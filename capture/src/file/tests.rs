@@ -614,6 +614,14 @@ fn interfaces_without_end() {
 }
 
 #[test]
+fn long_names_of_interfaces_are_cut() {
+    let name = "x".repeat(65_535);
+    let bytes = [section(Little), interface(Little, 1, 0, &[(2, name.as_bytes())])].concat();
+    let interfaces = read(&bytes).unwrap().statistics.interfaces;
+    assert_eq!(interfaces[0].name.as_deref(), Some(&name[..256]));
+}
+
+#[test]
 fn corrupt_compressed_data_are_damage() {
     for (mut bytes, checksum, frames) in [(gzip(&pcap(Little, MICRO)), 8, 3), (zstd(&pcap(Little, MICRO)), 4, 0)] {
         let checksum = bytes.len() - checksum;
