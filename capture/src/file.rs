@@ -190,7 +190,6 @@ impl CaptureFile {
     ///
     /// # Errors
     /// [`FileError::Read`] only, and nothing but `None` after it.
-    #[inline]
     pub fn advance(&mut self) -> Result<Option<Timestamp>, FileError> {
         match self.quick() {
             Some(record) => {
@@ -258,7 +257,7 @@ impl CaptureFile {
     }
 
     /// The next record if what is left of the window holds it, as it does but for one time in thousands.
-    #[inline]
+    #[inline(always)]
     fn quick(&mut self) -> Option<Record> {
         let record = match &mut self.format {
             Format::Pcap(pcap) => pcap.quick(&mut self.input),

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::net::IpAddr;
 
+use crate::packet::Lead;
 use crate::protocol::Protocol;
 use crate::time::Timestamp;
 
@@ -128,26 +129,20 @@ pub struct Speech {
 
 impl Speech {
     /// Reads the first bytes of a segment.
-    #[inline(always)]
-    pub fn of(payload: &[u8]) -> Speech {
-        // Most segments begin with none of these bytes.
-        match payload.first() {
-            Some(22 | b'+' | b'2' | b'D' | b'G' | b'H' | b'O' | b'P') => Speech::read(payload),
-            _ => Speech::default(),
-        }
-    }
-
-    fn read(payload: &[u8]) -> Speech {
+    pub fn of(lead: Lead) -> Speech {
+        // Of HTTP/2's connection preface what there is room for (RFC 9113 §3.4).
         const REQUESTS: [&[u8]; 8] =
-            [b"GET ", b"POST ", b"PUT ", b"HEAD ", b"DELETE ", b"PATCH ", b"OPTIONS ", b"PRI * HTTP/2"];
+            [b"GET ", b"POST ", b"PUT ", b"HEAD ", b"DELETE ", b"PATCH ", b"OPTIONS ", b"PRI * HT"];
         const RESPONSES: [&[u8]; 4] = [b"HTTP/1.", b"220 ", b"220-", b"+OK "];
-        match payload {
+        match lead.bytes() {
             // RFC 8446 §4: ClientHello is handshake type 1, ServerHello 2.
-            [22, 3, _, _, _, kind @ 1..=2, ..] => Speech { request: *kind == 1, response: *kind == 2 },
-            _ => Speech {
-                request: REQUESTS.iter().any(|start| payload.starts_with(start)),
-                response: RESPONSES.iter().any(|start| payload.starts_with(start)),
+            [22, 3, _, _, _, kind @ 1..=2, ..] => Speech { request: kind == 1, response: kind == 2 },
+            // Most segments begin with none of these bytes.
+            bytes @ [b'+' | b'2' | b'D' | b'G' | b'H' | b'O' | b'P', ..] => Speech {
+                request: REQUESTS.iter().any(|start| bytes.starts_with(start)),
+                response: RESPONSES.iter().any(|start| bytes.starts_with(start)),
             },
+            _ => Speech::default(),
         }
     }
 }

@@ -15,6 +15,7 @@ mod bytes;
 mod ethertype;
 mod gre;
 mod ip;
+mod lead;
 mod link;
 mod opaque;
 mod plain;
@@ -29,6 +30,7 @@ use crate::frame::Frame;
 use crate::protocol::Protocol;
 
 pub(crate) use ip::{Datagram, Fragment};
+pub use lead::Lead;
 pub(crate) use plain::{Tcp4, plain, tcp4};
 pub(crate) use ports::Ports;
 pub use ports::TunnelPorts;
@@ -115,6 +117,8 @@ pub struct Tcp<'a> {
     pub acknowledgment: u32,
     /// The flags FIN 1, SYN 2, RST 4, PSH 8, ACK 16.
     pub flags: u8,
+    /// What the payload begins with.
+    pub lead: Lead,
     /// As much of the payload as was captured.
     pub payload: &'a [u8],
 }

@@ -12,6 +12,7 @@ mod ends;
 mod episode;
 mod gather;
 mod limit;
+mod pile;
 mod repeated;
 mod row;
 mod settle;
@@ -279,7 +280,7 @@ impl Conversations {
     }
 
     fn tcp_names(&mut self, time: Timestamp, addresses: Addresses, tcp: &Tcp<'_>) {
-        if tcp.payload[0] == HANDSHAKE
+        if tcp.lead.first() == HANDSHAKE
             && let Some(name) = names::server_name(tcp.payload)
         {
             self.names.insert(addresses.destination(), name, addresses.source());
@@ -333,7 +334,7 @@ const HANDSHAKE: u8 = 22;
 /// Whether a segment may hold a ClientHello or DNS answers.
 #[inline]
 fn may_hold_names(tcp: &Tcp<'_>) -> bool {
-    tcp.payload.first().is_some_and(|first| *first == HANDSHAKE || names::is_dns_port(tcp.source))
+    tcp.lead.first() == HANDSHAKE || names::is_dns_port(tcp.source) && !tcp.payload.is_empty()
 }
 
 impl<A: Address> Family<A> {

@@ -87,7 +87,7 @@ impl Pcap {
     }
 
     /// Steps to the next record if the file is of the usual kind, and all of the record is in the window.
-    #[inline]
+    #[inline(always)]
     pub(super) fn quick(&mut self, input: &mut Input) -> Option<Record> {
         if !self.is_usual {
             return None;

@@ -4,7 +4,7 @@ use std::net::Ipv4Addr;
 
 use super::ethertype::{IPV4, IPV6};
 use super::ip::ipv6_addresses;
-use super::{Addresses, Packet, Ports, Tcp, Transport, Udp};
+use super::{Addresses, Lead, Packet, Ports, Tcp, Transport, Udp};
 use crate::frame::LinkType;
 
 /// A TCP segment over IPv4.
@@ -45,6 +45,7 @@ pub(crate) fn tcp4<'a>(link: LinkType, data: &'a [u8]) -> Option<Tcp4<'a>> {
             sequence: u32::from_be_bytes(word(24)),
             acknowledgment: u32::from_be_bytes(word(28)),
             flags: header[33],
+            lead: Lead::within(rest, length, total),
             payload: rest.get(length..total.min(rest.len())).unwrap_or_default(),
         },
     })
@@ -151,13 +152,15 @@ impl Plain<'_> {
                 if length < 20 {
                     return None;
                 }
+                let payload = data.get(length..).unwrap_or_default();
                 let tcp = Tcp {
                     source: u16::from_be_bytes([header[0], header[1]]),
                     destination: u16::from_be_bytes([header[2], header[3]]),
                     sequence: u32::from_be_bytes([header[4], header[5], header[6], header[7]]),
                     acknowledgment: u32::from_be_bytes([header[8], header[9], header[10], header[11]]),
                     flags: header[13],
-                    payload: data.get(length..).unwrap_or_default(),
+                    lead: Lead::within(data, length, data.len()),
+                    payload,
                 };
                 Some(Packet { addresses, transport: Transport::Tcp(tcp) })
             }

@@ -2,7 +2,7 @@
 
 use super::bytes::{be16, be32, byte, tail};
 use super::skipped::{Layer, Skipped};
-use super::{Addresses, Chunk, Packet, Quoted, Read, Reader, Sctp, Stop, Tcp, Transport, Udp, ip, opaque};
+use super::{Addresses, Chunk, Lead, Packet, Quoted, Read, Reader, Sctp, Stop, Tcp, Transport, Udp, ip, opaque};
 use crate::protocol::Protocol;
 
 impl Reader<'_> {
@@ -51,13 +51,15 @@ fn tcp(data: &[u8]) -> Result<Tcp<'_>, Skipped> {
     if length < 20 {
         return Err(Skipped::Malformed(Layer::Transport));
     }
+    let payload = data.get(length..).unwrap_or_default();
     Ok(Tcp {
         source: u16::from_be_bytes([header[0], header[1]]),
         destination: u16::from_be_bytes([header[2], header[3]]),
         sequence: u32::from_be_bytes([header[4], header[5], header[6], header[7]]),
         acknowledgment: u32::from_be_bytes([header[8], header[9], header[10], header[11]]),
         flags: header[13],
-        payload: data.get(length..).unwrap_or_default(),
+        lead: Lead::of(payload),
+        payload,
     })
 }
 

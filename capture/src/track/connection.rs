@@ -12,7 +12,7 @@ use super::episode::Episode;
 use super::settle;
 use super::table::{NONE, Table};
 use crate::flow::Speech;
-use crate::packet::{Chunk, Tcp, flag};
+use crate::packet::{Chunk, Lead, Tcp, flag};
 use crate::time::Timestamp;
 
 /// Episodes of a pair that a packet is compared with, the newest first.
@@ -48,7 +48,7 @@ pub(super) struct Segment {
     pub(super) acknowledgment: u32,
     pub(super) flags: u8,
     pub(super) has_payload: bool,
-    pub(super) speech: Speech,
+    pub(super) lead: Lead,
 }
 
 impl Segment {
@@ -59,7 +59,7 @@ impl Segment {
             acknowledgment: tcp.acknowledgment,
             flags: tcp.flags,
             has_payload: !tcp.payload.is_empty(),
-            speech: Speech::of(tcp.payload),
+            lead: tcp.lead,
         }
     }
 }
@@ -318,7 +318,7 @@ impl<A: Address> Connections<A> {
         // RFC 9293 §3.4: every segment of an open connection acknowledges.
         if segment.flags & flag::ACK != 0 {
             episode.speak(time, side, segment.has_payload, segment.flags & flag::FIN != 0);
-            episode.hear(side, segment.speech);
+            episode.hear(side, Speech::of(segment.lead));
         }
     }
 
@@ -397,7 +397,7 @@ fn plain(newest: &mut Episode, time: Timestamp, side: usize, segment: &Segment) 
             return false;
         }
         newest.name(side, segment.sequence, segment.acknowledgment);
-        newest.hear(side, segment.speech);
+        newest.hear(side, Speech::of(segment.lead));
     }
     newest.speak(time, side, segment.has_payload, segment.flags & flag::FIN != 0);
     true

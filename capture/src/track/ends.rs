@@ -21,10 +21,8 @@ pub(super) fn other(side: usize) -> usize {
 pub(super) trait Address: Copy + Ord + Debug + std::hash::Hash + Into<IpAddr> {
     /// The unspecified address, where a field has to hold something.
     const NONE: Self;
-    /// What sockets are compared by: addresses first, then ports.
-    type Rank: Ord;
-    /// See [`Address::Rank`].
-    fn rank(self, port: u16) -> Self::Rank;
+    /// Two sockets in ascending order, addresses first, then ports; and whether they were not.
+    fn sorted(one: (Self, u16), two: (Self, u16)) -> ((Self, u16), (Self, u16), bool);
     /// Both addresses in one number that depends on all of their bits.
     fn mixed(self, other: Self, seed: &Seed) -> u64;
     /// Whether it stands for several hosts: multicast, broadcast.
@@ -35,11 +33,15 @@ pub(super) trait Address: Copy + Ord + Debug + std::hash::Hash + Into<IpAddr> {
 
 impl Address for Ipv4Addr {
     const NONE: Ipv4Addr = Ipv4Addr::UNSPECIFIED;
-    type Rank = u64;
 
-    #[inline]
-    fn rank(self, port: u16) -> u64 {
-        u64::from(self.to_bits()) << 16 | u64::from(port)
+    /// As numbers: of two packets between the same sockets none foretells which the other is, so a branch would cost more
+    /// than all of this.
+    #[inline(always)]
+    fn sorted(one: (Ipv4Addr, u16), two: (Ipv4Addr, u16)) -> ((Ipv4Addr, u16), (Ipv4Addr, u16), bool) {
+        let number = |(ip, port): (Ipv4Addr, u16)| u64::from(ip.to_bits()) << 16 | u64::from(port);
+        let socket = |number: u64| (Ipv4Addr::from_bits((number >> 16) as u32), number as u16);
+        let (one, two) = (number(one), number(two));
+        (socket(one.min(two)), socket(one.max(two)), one > two)
     }
 
     #[inline]
@@ -61,11 +63,10 @@ impl Address for Ipv4Addr {
 
 impl Address for Ipv6Addr {
     const NONE: Ipv6Addr = Ipv6Addr::UNSPECIFIED;
-    type Rank = (u128, u16);
 
     #[inline]
-    fn rank(self, port: u16) -> (u128, u16) {
-        (self.to_bits(), port)
+    fn sorted(one: (Ipv6Addr, u16), two: (Ipv6Addr, u16)) -> ((Ipv6Addr, u16), (Ipv6Addr, u16), bool) {
+        if one <= two { (one, two, false) } else { (two, one, true) }
     }
 
     #[inline]
@@ -133,17 +134,10 @@ pub(super) struct Ends<A> {
 
 impl<A: Address> Ends<A> {
     /// The key of a packet, and which end sent it.
-    #[inline]
+    #[inline(always)]
     pub(super) fn new(source: (A, u16), destination: (A, u16), epoch: u32) -> (Ends<A>, usize) {
-        let ends = |low: (A, u16), high: (A, u16)| Ends {
-            low: low.0,
-            high: high.0,
-            low_port: low.1,
-            high_port: high.1,
-            epoch,
-        };
-        let ascending = source.0.rank(source.1) <= destination.0.rank(destination.1);
-        if ascending { (ends(source, destination), LOW) } else { (ends(destination, source), HIGH) }
+        let ((low, low_port), (high, high_port), swapped) = A::sorted(source, destination);
+        (Ends { low, high, low_port, high_port, epoch }, if swapped { HIGH } else { LOW })
     }
 
     /// Address and port of one end.

@@ -5,6 +5,7 @@
 //! one line of the index and one entry.
 
 use super::ends::{Key, Seed};
+use super::pile::Pile;
 
 /// No entry.
 pub(super) const NONE: u32 = u32::MAX;
@@ -23,12 +24,12 @@ pub(super) struct Table<K, V> {
     /// 0, or a hash in the upper half and an entry's number + 1 in the lower. A power of two of them.
     slots: Vec<u64>,
     used: usize,
-    entries: Vec<Entry<K, V>>,
+    entries: Pile<Entry<K, V>>,
 }
 
 impl<K, V> Default for Table<K, V> {
     fn default() -> Table<K, V> {
-        Table { seed: Seed::default(), slots: vec![0; 64], used: 0, entries: Vec::new() }
+        Table { seed: Seed::default(), slots: vec![0; 64], used: 0, entries: Pile::default() }
     }
 }
 
@@ -58,36 +59,36 @@ impl<K: Key, V> Table<K, V> {
         let mask = self.slots.len() - 1;
         let mut sum = hashes.clone().fold(0, |sum, hash| sum ^ self.slots[hash as usize & mask]);
         numbers.clear();
-        for hash in hashes {
-            let mut at = hash as usize & mask;
-            let mut slot = self.slots[at];
-            while slot != 0 && (slot >> 32) as u32 != hash {
-                at = (at + 1) & mask;
-                slot = self.slots[at];
-            }
-            let number = (slot as u32).wrapping_sub(1);
-            if let Some(entry) = self.entries.get(number as usize) {
+        numbers.extend(hashes.map(|hash| {
+            let number = (self.slots[self.place(hash, |_| true)] as u32).wrapping_sub(1);
+            if let Some(entry) = self.entries.get(number) {
                 sum ^= entry.key.touch();
             }
-            numbers.push(number);
-        }
+            number
+        }));
         std::hint::black_box(sum);
     }
 
     /// The entry that [`Table::warm`] found, if it is the one of `key`.
     #[inline]
     pub(super) fn warmed(&mut self, number: u32, key: &K) -> Option<&mut V> {
-        self.entries.get_mut(number as usize).filter(|entry| entry.key == *key).map(|entry| &mut entry.value)
+        self.entries.get_mut(number).filter(|entry| entry.key == *key).map(|entry| &mut entry.value)
     }
 
     /// Where `key` is, or would be.
     #[inline]
     fn slot(&self, key: &K, hash: u32) -> usize {
+        self.place(hash, |number| self.get(number).0 == key)
+    }
+
+    /// The slot of this hash whose entry `fits`, or a free one.
+    #[inline]
+    fn place(&self, hash: u32, fits: impl Fn(u32) -> bool) -> usize {
         let mask = self.slots.len() - 1;
         let mut at = hash as usize & mask;
         loop {
             let slot = self.slots[at];
-            if slot == 0 || (slot >> 32) as u32 == hash && self.entries[(slot as u32 - 1) as usize].key == *key {
+            if slot == 0 || (slot >> 32) as u32 == hash && fits(slot as u32 - 1) {
                 return at;
             }
             at = (at + 1) & mask;
@@ -124,7 +125,7 @@ impl<K: Key, V> Table<K, V> {
     /// The entry of a number.
     #[inline]
     pub(super) fn at(&mut self, number: u32) -> &mut V {
-        &mut self.entries[number as usize].value
+        &mut self.entries.get_mut(number).expect(NUMBERED).value
     }
 
     /// All entries, in the order in which they came.
@@ -134,7 +135,7 @@ impl<K: Key, V> Table<K, V> {
 
     /// Key and value of a number.
     pub(super) fn get(&self, number: u32) -> (&K, &V) {
-        let entry = &self.entries[number as usize];
+        let entry = self.entries.get(number).expect(NUMBERED);
         (&entry.key, &entry.value)
     }
 
@@ -149,30 +150,31 @@ impl<K: Key, V> Table<K, V> {
                 if *keep { kept - 1 } else { NONE }
             })
             .collect();
-        let mut at = 0;
-        self.entries.retain(|_| {
-            at += 1;
-            keep[at - 1]
-        });
-        self.entries.shrink_to(self.entries.len().next_power_of_two());
+        self.entries.retain(keep);
         self.slots = vec![0; (self.entries.len() * 2).next_power_of_two().max(64)];
         self.used = 0;
-        for number in 0..self.entries.len() {
-            let entry = &mut self.entries[number];
+        let mask = self.slots.len() - 1;
+        for (number, entry) in (1..).zip(self.entries.iter_mut()) {
             let (is_newest, next) = newest(&mut entry.value);
             if *next != NONE {
                 *next = numbers[*next as usize];
             }
             if is_newest {
-                let key = entry.key;
-                let hash = self.hash(&key);
-                let at = self.slot(&key, hash);
-                self.slots[at] = u64::from(hash) << 32 | (number as u64 + 1);
+                // No other entry that is the newest has this key.
+                let hash = (entry.key.hashed(&self.seed) >> 32) as u32;
+                let mut at = hash as usize & mask;
+                while self.slots[at] != 0 {
+                    at = (at + 1) & mask;
+                }
+                self.slots[at] = u64::from(hash) << 32 | number;
                 self.used += 1;
             }
         }
     }
 }
+
+/// Numbers come from the table.
+const NUMBERED: &str = "an entry has this number";
 
 #[cfg(test)]
 mod tests {

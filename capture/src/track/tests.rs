@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::flow::{Opening, Outcome, Proof};
-use crate::packet::{Chunk, Quoted, Sctp, flag};
+use crate::packet::{Chunk, Lead, Quoted, Sctp, flag};
 use crate::time::SECOND;
 
 const SYN: u8 = flag::SYN;
@@ -41,7 +41,7 @@ fn feed(tracker: &mut Tracker, time: Timestamp, event: &Sent) {
         Sent::Tcp(from, to, flags, sequence, acknowledgment, payload) => {
             let (source, destination) = (socket(from).port, socket(to).port);
             let (sequence, acknowledgment, flags) = (*sequence, *acknowledgment, *flags);
-            let tcp = Tcp { source, destination, sequence, acknowledgment, flags, payload };
+            let tcp = Tcp { source, destination, sequence, acknowledgment, flags, lead: Lead::of(payload), payload };
             (socket(from).ip, socket(to).ip, Transport::Tcp(tcp))
         }
         Sent::Udp(from, to, payload) => {
@@ -432,7 +432,8 @@ fn floods_stay_within_limits() {
             else {
                 unreachable!()
             };
-            let tcp = Tcp { source: 1, destination: 2, sequence, acknowledgment, flags, payload };
+            let tcp =
+                Tcp { source: 1, destination: 2, sequence, acknowledgment, flags, lead: Lead::of(payload), payload };
             let addresses = Addresses::V4 { source, destination: std::net::Ipv4Addr::from(9) };
             let packet = Packet { addresses, transport: Transport::Tcp(tcp) };
             tracker.conversations.packet(0, Timestamp(i64::from(n) * 1000), &packet);
