@@ -124,8 +124,7 @@ pub fn rules(set: PolicySet<'_>) -> Vec<(Part, Shape)> {
     for (index, policy) in set.network.iter().enumerate() {
         for direction in Direction::ALL {
             for (number, rule) in policy.rules(direction).unwrap_or_default().iter().enumerate() {
-                let shape =
-                    Shape { peers: rule.peers.listed().len(), ports: rule.ports.listed().len(), allows: true };
+                let shape = Shape { peers: rule.peers.listed().len(), ports: rule.ports.listed().len(), allows: true };
                 rules.push((Part::rule(PolicyIndex::Network(index), direction, number), shape));
             }
         }

@@ -10,6 +10,7 @@
 
 mod broad;
 mod dead;
+pub mod gate;
 mod matched;
 mod needs;
 mod redundant;
@@ -74,6 +75,8 @@ pub struct Finding {
     pub hits: u64,
     /// The last time that it allowed one.
     pub last_hit: Option<Timestamp>,
+    /// Connections to its ports from addresses of pods whose holder is not known: some may have been its.
+    pub unresolved: u64,
     /// What it means, and what would suffice instead.
     pub message: String,
     /// Parts that could go in its place: of all of them one has to stay.
@@ -104,8 +107,17 @@ pub fn unused(
 
     let finding = |part: Part, status: Status, message: String| {
         let used = uses.of(part);
-        let (hits, last_hit) = (used.hits, used.last);
-        Finding { part, status, basis: None, hits, last_hit, message, one_of: Vec::new(), missing: Vec::new() }
+        Finding {
+            part,
+            status,
+            basis: None,
+            hits: used.hits,
+            last_hit: used.last,
+            unresolved: uses.of(part.whole_rule()).unresolved,
+            message,
+            one_of: Vec::new(),
+            missing: Vec::new(),
+        }
     };
     let mut findings: BTreeMap<(Part, Status), Finding> = BTreeMap::new();
     let mut add = |finding: Finding| _ = findings.insert((finding.part, finding.status), finding);

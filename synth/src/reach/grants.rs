@@ -133,12 +133,7 @@ impl<'a> Grants<'a> {
     }
 
     /// The rules that also say something about a subject.
-    fn others(
-        &self,
-        isolating: &[u32],
-        direction: Direction,
-        part: Part,
-    ) -> impl Iterator<Item = (Part, &'a Rule)> {
+    fn others(&self, isolating: &[u32], direction: Direction, part: Part) -> impl Iterator<Item = (Part, &'a Rule)> {
         let set = self.set;
         let rules = isolating.iter().flat_map(move |policy| {
             let policy = *policy as usize;
@@ -211,8 +206,7 @@ impl<'a> Grants<'a> {
 /// is gone.
 #[expect(clippy::type_complexity, reason = "two lists of the same kind")]
 fn elements(rule: &Rule, part: Part, removed: &Removed) -> Option<(Vec<Option<usize>>, Vec<Option<usize>>)> {
-    let (peers, ports) =
-        removed.left(part.whole_rule(), rule.peers.listed().len(), rule.ports.listed().len())?;
+    let (peers, ports) = removed.left(part.whole_rule(), rule.peers.listed().len(), rule.ports.listed().len())?;
     let all = |listed: Vec<usize>, everything: bool| match everything {
         true => vec![None],
         false => listed.into_iter().map(Some).collect(),

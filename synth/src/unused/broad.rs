@@ -62,10 +62,15 @@ impl Broad<'_> {
                 for (at, peer) in rule.peers.listed().iter().enumerate() {
                     let part = part.with_peer(at);
                     let used = self.uses.of(part);
-                    add(part, match peer {
-                        Peer::Block(block) => self.network(&used, block.cidr, &words::block(block)),
-                        _ => self.selector(&used, &self.workloads.peer(&policy.namespace, peer).unwrap_or_default()),
-                    });
+                    add(
+                        part,
+                        match peer {
+                            Peer::Block(block) => self.network(&used, block.cidr, &words::block(block)),
+                            _ => {
+                                self.selector(&used, &self.workloads.peer(&policy.namespace, peer).unwrap_or_default())
+                            }
+                        },
+                    );
                 }
                 if rule.ports.listed().is_empty() {
                     add(part, all_ports(&self.uses.of(part)));
@@ -79,14 +84,17 @@ impl Broad<'_> {
                 for (at, peer) in rule.peers.iter().enumerate() {
                     let part = part.with_peer(at);
                     let used = self.uses.of(part);
-                    add(part, match peer {
-                        ClusterPeer::Pods(pods) => self.selector(&used, &self.workloads.cluster(pods)),
-                        ClusterPeer::Networks(networks) => match networks.as_slice() {
-                            [network] => self.network(&used, *network, &network.to_string()),
+                    add(
+                        part,
+                        match peer {
+                            ClusterPeer::Pods(pods) => self.selector(&used, &self.workloads.cluster(pods)),
+                            ClusterPeer::Networks(networks) => match networks.as_slice() {
+                                [network] => self.network(&used, *network, &network.to_string()),
+                                _ => None,
+                            },
                             _ => None,
                         },
-                        _ => None,
-                    });
+                    );
                 }
                 if rule.ports.listed().is_empty() {
                     add(part, all_ports(&self.uses.of(part)));

@@ -21,7 +21,8 @@ pub(super) fn dead(
     if workloads.is_empty() {
         return found;
     }
-    let policies = (0..set.network.len()).map(PolicyIndex::Network).chain((0..set.cluster.len()).map(PolicyIndex::Cluster));
+    let policies =
+        (0..set.network.len()).map(PolicyIndex::Network).chain((0..set.cluster.len()).map(PolicyIndex::Cluster));
     for index in policies {
         let part = Part::policy(index);
         let subject = match part.of(set) {
@@ -73,7 +74,9 @@ fn network(set: PolicySet<'_>, part: Part, workloads: &Workloads<'_>, options: O
         if matched.is_empty() {
             let on_host = options.host_network_is_node && !workloads.peer_on_host(&policy.namespace, peer).is_empty();
             let why = match on_host {
-                true => "it selects only pods on their nodes' network, which network plugins know as the node's address",
+                true => {
+                    "it selects only pods on their nodes' network, which network plugins know as the node's address"
+                }
                 false => "it selects no pod and no workload",
             };
             found.push((part.with_peer(at), why.to_string()));
@@ -102,10 +105,13 @@ fn cluster(set: PolicySet<'_>, part: Part, workloads: &Workloads<'_>) -> Vec<(Pa
     let Some(rule) = policy.rules(direction).get(number) else { return Vec::new() };
     let dead = |peer: &ClusterPeer| match workloads.cluster_peer(peer) {
         Some(matched) if matched.is_empty() => Some("it selects no pod and no workload"),
-        _ if *peer == ClusterPeer::Unknown => Some("a kind of peer that nobody here knows, which an Accept matches with nothing"),
+        _ if *peer == ClusterPeer::Unknown => {
+            Some("a kind of peer that nobody here knows, which an Accept matches with nothing")
+        }
         _ => None,
     };
-    let peers = rule.peers.iter().enumerate().filter_map(|(at, peer)| Some((part.with_peer(at), dead(peer)?.to_string())));
+    let peers =
+        rule.peers.iter().enumerate().filter_map(|(at, peer)| Some((part.with_peer(at), dead(peer)?.to_string())));
     let mut found: Vec<(Part, String)> = peers.collect();
     if direction == Direction::Ingress {
         let servers = workloads.cluster(&policy.subject);

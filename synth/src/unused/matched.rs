@@ -27,7 +27,8 @@ impl<'a> Workloads<'a> {
         let mut by_namespace: BTreeMap<&str, Vec<Known<'_>>> = BTreeMap::new();
         for (workload, info) in &inventory.workloads {
             let pods = info.pods.iter().map(|id| &inventory.pod(*id).labels);
-            let labels = pods.chain((!info.labels.is_empty() || info.pods.is_empty()).then_some(&info.labels)).collect();
+            let labels =
+                pods.chain((!info.labels.is_empty() || info.pods.is_empty()).then_some(&info.labels)).collect();
             let on_host = info.host_network && options.host_network_is_node;
             by_namespace.entry(&workload.namespace).or_default().push(Known { workload, labels, on_host });
         }

@@ -85,7 +85,8 @@ fn network(
         if !removed.contains(*rule) && !grants.adds(*rule, removed) {
             let others = siblings(set, rules, *rule, removed);
             let covered = others.iter().copied().find(|other| !grants.adds_to(*rule, *other, removed));
-            let same = |other: &Part| !grants.adds_to(*rule, *other, removed) && !grants.adds_to(*other, *rule, removed);
+            let same =
+                |other: &Part| !grants.adds_to(*rule, *other, removed) && !grants.adds_to(*other, *rule, removed);
             let twins = others.iter().copied().filter(same).collect();
             removed.insert(*rule);
             found.push(Redundant { part: *rule, basis, covered, twins });
@@ -104,7 +105,8 @@ fn network(
     for index in (0..set.network.len()).rev() {
         let part = Part::policy(PolicyIndex::Network(index));
         let policy = &set.network[index];
-        let has_rules = Direction::ALL.iter().any(|direction| policy.rules(*direction).is_some_and(|it| !it.is_empty()));
+        let has_rules =
+            Direction::ALL.iter().any(|direction| policy.rules(*direction).is_some_and(|it| !it.is_empty()));
         if !has_rules && !removed.contains(part) && !grants.isolates_alone(index, removed) {
             removed.insert(part);
             found.push(Redundant { part, basis, covered: None, twins: Vec::new() });

@@ -6,8 +6,8 @@ use std::net::IpAddr;
 use capture::{Outcome, Protocol, Timestamp};
 
 use crate::cluster::{Action, ClusterPorts};
-use crate::endpoint::Workload;
-use crate::evaluate::{Decider, Decision, Evaluator, Party, Side, cluster_port_set};
+use crate::endpoint::{Endpoint, Workload};
+use crate::evaluate::{Decider, Decision, Evaluator, Matched, Party, Side, cluster_port_set};
 use crate::evidence::{End, Evidence};
 use crate::graph::{Edge, Graph};
 use crate::inventory::Inventory;
@@ -25,7 +25,7 @@ pub(super) struct Use {
     pub(super) last: Option<Timestamp>,
     /// Connections that it would have allowed and that failed all the same; they are no use.
     pub(super) attempts: u64,
-    /// Connections of unknown holders of addresses inside the pods' ranges.
+    /// Of a rule: connections on its ports of addresses inside the pods' ranges whose holder is not known.
     pub(super) unresolved: u64,
     /// Who was at the other end: workloads with a network of their own ...
     pub(super) workloads: BTreeSet<Workload>,
@@ -103,6 +103,7 @@ impl Uses {
         let works = matches!(outcome, Outcome::Established | Outcome::Answered | Outcome::OneWay);
         let mut hit: BTreeMap<Part, Hit> = BTreeMap::new();
         let mut denied: BTreeMap<Part, Timestamp> = BTreeMap::new();
+        let mut unclear: BTreeSet<Part> = BTreeSet::new();
         for ((client, server), opened) in evidence.pairs.iter() {
             let seen = if *opened == Timestamp::MIN { evidence.last } else { *opened };
             let (from, to) = (party(client, inventory), party(server, inventory));
@@ -121,6 +122,11 @@ impl Uses {
                         .chain(alternative.ports.iter().flatten().map(|at| alternative.rule.with_port(*at)));
                     parts.for_each(|part| hit.entry(part).or_default().note(peer, seen));
                 }
+                if works && is_unresolved(edge, direction) {
+                    let near = side.near.iter().filter(|near| matches!(near.matched, Matched::Port(_)));
+                    unclear
+                        .extend(near.map(|near| Part::rule(PolicyIndex::Network(near.policy), direction, near.rule)));
+                }
                 if works && !alternatives.is_empty() {
                     self.needs.insert(alternatives);
                 }
@@ -132,6 +138,9 @@ impl Uses {
                     }
                 }
             }
+        }
+        for part in unclear {
+            self.parts.entry(part).or_default().unresolved += evidence.connections;
         }
         for (part, Hit { last, peers }) in hit {
             let used = self.parts.entry(part).or_default();
@@ -154,12 +163,17 @@ impl Uses {
             let contradiction = self.contradictions.entry(part).or_default();
             contradiction.hits += evidence.connections;
             contradiction.last = contradiction.last.max(Some(last));
-            contradiction.edges.insert(format!(
-                "{} -> {}:{}/{}",
-                edge.key.client, edge.key.server, edge.key.port, edge.key.protocol
-            ));
+            contradiction
+                .edges
+                .insert(format!("{} -> {}:{}/{}", edge.key.client, edge.key.server, edge.key.port, edge.key.protocol));
         }
     }
+}
+
+/// Whether the peer of a direction is the address of a pod that nobody knows.
+fn is_unresolved(edge: &Edge, direction: Direction) -> bool {
+    let peer = if direction == Direction::Ingress { &edge.key.client } else { &edge.key.server };
+    matches!(peer, Endpoint::Unresolved { .. })
 }
 
 /// What one edge did to a part.

@@ -45,7 +45,9 @@ fn listed(part: Part, set: PolicySet<'_>) -> (Vec<String>, Vec<String>) {
 
 fn peer(peer: &Peer) -> String {
     match peer {
-        Peer::Pods { namespaces: Namespaces::Own, pods } if pods.is_everything() => "all pods of its namespace".to_string(),
+        Peer::Pods { namespaces: Namespaces::Own, pods } if pods.is_everything() => {
+            "all pods of its namespace".to_string()
+        }
         Peer::Pods { namespaces: Namespaces::Own, pods } => format!("pods {pods}"),
         Peer::Pods { namespaces: Namespaces::Matching(namespaces), pods } => {
             let pods = if pods.is_everything() { "all pods".to_string() } else { format!("pods {pods}") };
