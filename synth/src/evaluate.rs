@@ -18,7 +18,7 @@ mod verdict;
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 
-use crate::cluster::{ClusterPolicy, ClusterPorts, Tier};
+use crate::cluster::{ClusterPeer, ClusterPolicy, ClusterPorts, ClusterRule, Tier};
 use crate::endpoint::{Node, Pod};
 use crate::policy::{self, AnyPolicy, Direction, Peer, Peers, Policy, PolicyPort, PolicySet, PortMatch, Ports, Rule};
 use crate::port::{PortRange, Protocol};
@@ -169,6 +169,24 @@ impl<'a> Evaluator<'a> {
             Decider::NetworkPolicies => side.isolating.iter().map(network).collect(),
             Decider::Exempt(_) | Decider::Nobody => Vec::new(),
         }
+    }
+
+    /// The peers of a rule of a cluster-wide policy, by index, that match the other side of a connection for certain.
+    pub(crate) fn cluster_peers(
+        &self,
+        rule: &'a ClusterRule,
+        direction: Direction,
+        client: Party,
+        server: Party,
+    ) -> Vec<usize> {
+        let matches = |peer: &ClusterPeer| {
+            party::families(&client, &server).any(|family| {
+                let (egress, ingress) = View::both(client, server, family);
+                let view = if direction == Direction::Egress { egress } else { ingress };
+                self.matches_for_certain(peer, view)
+            })
+        };
+        rule.peers.iter().enumerate().filter(|(_, peer)| matches(peer)).map(|(at, _)| at).collect()
     }
 
     /// The options it answers with.

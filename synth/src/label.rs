@@ -97,6 +97,12 @@ impl Selector {
         Selector::default()
     }
 
+    /// The selector that no object matches.
+    pub fn nothing() -> Selector {
+        let key = NAMESPACE_NAME.to_string();
+        [Requirement::Exists { key: key.clone() }, Requirement::Absent { key }].into_iter().collect()
+    }
+
     /// Selects objects that carry all of `labels`.
     pub fn from_labels(labels: &Labels) -> Selector {
         labels.iter().map(|(key, value)| Requirement::equals(key, value)).collect()

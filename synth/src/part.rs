@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use crate::cluster::{Action, ClusterPolicy, ClusterPorts};
+use crate::cluster::{Action, ClusterPeer, ClusterPolicy, ClusterPort, ClusterPorts, PodPeer};
+use crate::label::Selector;
 use crate::policy::{AnyPolicy, Direction, Origin, Peers, Policy, PolicySet, Ports};
 
 /// One policy of a [`PolicySet`], by index.
@@ -228,6 +229,40 @@ impl Removed {
             });
         }
         Some(policy)
+    }
+
+    /// The cluster-wide policies with what is gone of them in its place but without effect, so that indices stay.
+    pub fn masked(&self, set: PolicySet<'_>) -> Vec<ClusterPolicy> {
+        let nobody = || PodPeer { namespaces: Selector::nothing(), pods: Selector::nothing() };
+        let mut policies = set.cluster.to_vec();
+        for (index, policy) in policies.iter_mut().enumerate() {
+            let index = PolicyIndex::Cluster(index);
+            if self.contains(Part::policy(index)) {
+                policy.subject = nobody();
+            }
+            for (direction, rules) in
+                [(Direction::Ingress, &mut policy.ingress), (Direction::Egress, &mut policy.egress)]
+            {
+                for (number, rule) in rules.iter_mut().enumerate() {
+                    let part = Part::rule(index, direction, number);
+                    let is_gone = self.left(part, rule.peers.len(), rule.ports.listed().len()).is_none();
+                    for (at, peer) in rule.peers.iter_mut().enumerate() {
+                        if is_gone || self.contains(part.with_peer(at)) {
+                            *peer = ClusterPeer::Pods(nobody());
+                        }
+                    }
+                    if let ClusterPorts::Any(ports) = &mut rule.ports {
+                        for (at, port) in ports.iter_mut().enumerate() {
+                            if self.contains(part.with_port(at)) {
+                                // No container port has an empty name.
+                                *port = ClusterPort::Named(String::new());
+                            }
+                        }
+                    }
+                }
+            }
+        }
+        policies
     }
 
     /// Which peers and ports of a rule are left; `None` where the rule is gone.

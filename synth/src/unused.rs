@@ -99,7 +99,9 @@ pub fn unused(
     let mut removed = Removed::default();
     let dead = dead::dead(set, &rules, &workloads, options, &mut removed);
     let (redundant, sizes) = redundant::redundant(set, &rules, inventory, options, &mut removed);
-    let evaluator = inventory.evaluator(set).with_options(options);
+    // What is redundant of the cluster-wide policies decides nothing any more, and what comes after it does.
+    let masked = removed.masked(set);
+    let evaluator = inventory.evaluator(PolicySet { cluster: &masked, ..set }).with_options(options);
     let uses = uses::Uses::new(graph, &evaluator, inventory, proposed);
     let size = |rule: Part| sizes.get(&rule).copied().unwrap_or_default();
     let unneeded = needs::unneeded(&rules, &uses, size, &mut removed);

@@ -57,7 +57,7 @@ impl<'a> Evaluator<'a> {
         rule.peers.iter().position(named).map(|peer| found(peer, false))
     }
 
-    fn matches_for_certain(&self, peer: &ClusterPeer, view: View) -> bool {
+    pub(super) fn matches_for_certain(&self, peer: &ClusterPeer, view: View) -> bool {
         match peer {
             ClusterPeer::Pods(pods) => view.peer.selectable_cluster_wide().is_some_and(|pod| self.selects(pods, pod)),
             // "Cluster-internal traffic will be checked against the rule as well."

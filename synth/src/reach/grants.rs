@@ -101,9 +101,11 @@ impl<'a> Grants<'a> {
         for subject in subjects.iter() {
             let isolating = self.compiled.isolating[at(direction)][subject as usize].as_slice();
             let alone = self.is_alone(subject);
-            // Subjects of the same policies differ in the ports that names stand for, in who they are, and in families.
+            // Subjects of the same policies differ in the ports that names stand for, in who they are, in families, and in
+            // what cluster-wide policies say before.
             let like = (direction == Direction::Ingress && self.has_names(isolating)
                 || alone
+                || !self.compiled.tiers[at_tier(Tier::Admin)].is_empty()
                 || !self.classes.is_of_any_family(subject))
             .then_some(subject);
             if !known.insert((isolating, like)) {

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use crate::cluster::ClusterPeer;
 use crate::evaluate::Options;
 use crate::inventory::Inventory;
 use crate::part::{Part, PolicyIndex, Removed, Shape};
-use crate::policy::{Direction, PolicySet};
+use crate::policy::{Direction, Peer, PolicySet};
 use crate::reach::{Classes, Grants, Reach};
 use crate::witness;
 
@@ -55,17 +56,41 @@ pub(super) fn redundant(
         rules.iter().map(|(rule, _)| (*rule, now.size(*rule))).collect()
     };
     let has_pods = inventory.pods.iter().any(|pod| !options.is_node(pod));
-    // Where not everything that could be told apart is there, nothing holds whatever pods there are.
-    let worlds = [(Basis::Structure, &made_up, witnesses.complete), (Basis::Today, &today, has_pods)];
+    // Where not everything that could be told apart is there, nothing holds whatever pods there are. Made-up pods have
+    // no addresses, which `networks` of cluster-wide policies match, and none is on the host network, where the two kinds
+    // of policies may differ.
+    let asked = || set.cluster.iter().flat_map(|policy| policy.ingress.iter().chain(&policy.egress));
+    // A name may stand for a number that another rule lists, and there it matters which comes first.
+    let by_name = asked().any(|rule| rule.ports.has_names());
+    let by_address = asked().flat_map(|rule| &rule.peers).any(|peer| matches!(peer, ClusterPeer::Networks(_)));
+    let complete = witnesses.complete && !by_address && (options.host_network_is_node || set.cluster.is_empty());
+    let worlds = [(Basis::Structure, &made_up, complete), (Basis::Today, &today, has_pods)];
     let mut found = Vec::new();
     for (basis, classes, _) in worlds.into_iter().filter(|(.., holds)| *holds) {
-        found.extend(cluster(set, rules, classes, basis, removed));
+        if basis == Basis::Today || !by_name {
+            found.extend(cluster(set, rules, classes, basis, removed));
+        }
         // What is gone of the cluster-wide policies decides nothing any more.
         let (_, left) = removed.from(set);
         let grants = Grants::new(classes, PolicySet { cluster: &left, ..set }, basis == Basis::Structure);
-        found.extend(network(set, rules, &grants, &sizes, basis, removed));
+        let rules: Vec<(Part, Shape)> =
+            rules.iter().copied().filter(|(rule, _)| basis == Basis::Today || !by_pod_address(*rule, set)).collect();
+        found.extend(network(set, &rules, &grants, &sizes, basis, removed));
     }
     (found, sizes)
+}
+
+/// Whether what a rule allows depends on the addresses of pods: a name stands for a port only where a pod is behind the
+/// address.
+fn by_pod_address(part: Part, set: PolicySet<'_>) -> bool {
+    let (PolicyIndex::Network(index), Some(Direction::Egress), Some(number)) = (part.policy, part.direction, part.rule)
+    else {
+        return false;
+    };
+    let rule = set.network[index].rules(Direction::Egress).and_then(|rules| rules.get(number));
+    rule.is_some_and(|rule| {
+        rule.ports.has_names() && rule.peers.listed().iter().any(|peer| matches!(peer, Peer::Block(_)))
+    })
 }
 
 fn network(

@@ -115,7 +115,7 @@ impl Uses {
                 }
                 let peer = if direction == Direction::Ingress { client } else { server };
                 let side = verdict.side(direction);
-                let alternatives = alternatives(side, direction, evaluator, to, edge);
+                let alternatives = alternatives(side, direction, evaluator, (from, to), edge);
                 for alternative in &alternatives {
                     let parts = std::iter::once(alternative.rule)
                         .chain(alternative.peers.iter().flatten().map(|at| alternative.rule.with_peer(*at)))
@@ -195,7 +195,7 @@ fn alternatives(
     side: &Side,
     direction: Direction,
     evaluator: &Evaluator<'_>,
-    server: Party<'_>,
+    (client, server): (Party<'_>, Party<'_>),
     edge: &Edge,
 ) -> Vec<Alternative> {
     match side.decider {
@@ -231,7 +231,8 @@ fn alternatives(
                 false => listed.iter().filter(matches).map(|at| Some(*at)).collect(),
             };
             let part = Part::rule(PolicyIndex::Cluster(rule.policy), direction, rule.rule);
-            vec![Alternative { rule: part, peers: vec![Some(rule.peer)], ports }]
+            let peers = evaluator.cluster_peers(written, direction, client, server);
+            vec![Alternative { rule: part, peers: peers.into_iter().map(Some).collect(), ports }]
         }
         Decider::Exempt(_) | Decider::Nobody => Vec::new(),
     }
