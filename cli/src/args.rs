@@ -295,18 +295,33 @@ pub(crate) struct CheckArgs {
     pub(crate) policies: Vec<PathBuf>,
     #[command(flatten)]
     pub(crate) selected: Selected,
+    #[command(flatten)]
+    pub(crate) ignored: Ignored,
     /// Output format
-    #[arg(short, long, value_enum, default_value_t = CheckFormat::Table)]
-    pub(crate) output: CheckFormat,
+    #[arg(short, long, value_enum, default_value_t = FindingsFormat::Table)]
+    pub(crate) output: FindingsFormat,
     /// No summary, only errors
     #[arg(short, long)]
     pub(crate) quiet: bool,
 }
 
+/// Findings that are left out.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Ignored {
+    /// Findings to leave out: a YAML list of `id`, `reason` and, if it is not for good, `expires`
+    #[arg(long = "ignore", value_name = "FILE", num_args = 1..)]
+    pub(crate) files: Vec<PathBuf>,
+}
+
+/// How findings are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum CheckFormat {
+pub(crate) enum FindingsFormat {
     Table,
     Json,
+    /// SARIF 2.1.0, for code hosts and editors
+    Sarif,
+    /// Tables for a pull request
+    Markdown,
 }
 
 #[derive(Debug, clap::Args)]
@@ -398,11 +413,17 @@ pub(crate) struct DiffArgs {
     #[command(flatten)]
     pub(crate) plugin: PluginOptions,
     /// Output format
-    #[arg(short, long, value_enum, default_value_t = CheckFormat::Table)]
-    pub(crate) output: CheckFormat,
+    #[arg(short, long, value_enum, default_value_t = DiffFormat::Table)]
+    pub(crate) output: DiffFormat,
     /// No summary, only errors
     #[arg(short, long)]
     pub(crate) quiet: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum DiffFormat {
+    Table,
+    Json,
 }
 
 #[derive(Debug, clap::Args)]
@@ -421,18 +442,14 @@ pub(crate) struct LintArgs {
     /// All namespaces (the default)
     #[arg(short = 'A', long)]
     pub(crate) all_namespaces: bool,
+    #[command(flatten)]
+    pub(crate) ignored: Ignored,
     /// Output format
-    #[arg(short, long, value_enum, default_value_t = LintFormat::Table)]
-    pub(crate) output: LintFormat,
+    #[arg(short, long, value_enum, default_value_t = FindingsFormat::Table)]
+    pub(crate) output: FindingsFormat,
     /// No summary, only errors
     #[arg(short, long)]
     pub(crate) quiet: bool,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum LintFormat {
-    Table,
-    Json,
 }
 
 #[cfg(test)]
