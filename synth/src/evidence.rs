@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use capture::Timestamp;
+use capture::{Activity, Talks, Timestamp};
 use hdrhistogram::Histogram;
 
 use crate::inventory::PodId;
@@ -112,6 +112,8 @@ pub struct Evidence {
     pub first: Timestamp,
     /// Last packet of the last connection.
     pub last: Timestamp,
+    /// When connections were opened.
+    pub activity: Activity,
     /// The best certainty of the direction.
     pub certainty: Certainty,
     /// The pairs of ends that talked, and when one was last seen opening a connection.
@@ -124,6 +126,8 @@ pub struct Evidence {
     pub ambiguous: bool,
     /// Connections of which a later view showed another source address: policies see that one instead.
     pub translated: u64,
+    /// TCP: the application protocols that the first bytes of connections showed.
+    pub talks: Talks,
     /// SYN to SYN-ACK in microseconds.
     pub latency: Option<Box<Histogram<u32>>>,
 }
@@ -136,12 +140,14 @@ impl Evidence {
             datagrams: 0,
             first: Timestamp::MAX,
             last: Timestamp::MIN,
+            activity: Activity::default(),
             certainty: Certainty::Declared,
             pairs: Pairs::default(),
             services: BTreeMap::new(),
             names: BTreeSet::new(),
             ambiguous: false,
             translated: 0,
+            talks: Talks::default(),
             latency: None,
         }
     }

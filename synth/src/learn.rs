@@ -241,9 +241,11 @@ mod tests {
             last: Timestamp(2),
             connections: 1,
             newest: Timestamp(1),
+            activity: capture::Activity::at(Timestamp(1)),
             latency: Default::default(),
             datagrams: 0,
             dns: false,
+            talk: Default::default(),
         }
     }
 
