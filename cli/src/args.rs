@@ -3,9 +3,11 @@
 use std::path::PathBuf;
 
 use capture::Timestamp;
+use capture::time::SECOND;
 use clap::{Parser, Subcommand, ValueEnum};
 use ipnet::IpNet;
 use synth::lint::{Id, Severity};
+use synth::unused::gate::Gate;
 
 /// Least-privilege NetworkPolicies from recorded traffic, proved against it
 ///
@@ -74,6 +76,22 @@ Examples:
   ringfence diff main/deploy/ branch/deploy/ -o json"
     )]
     Diff(DiffArgs),
+    /// Find allow rules that no observed flow needs
+    #[command(after_help = "Every rule of every policy, down to its peers and ports, is one of
+  unused        no observed flow needs it; attempts that failed are no use
+  dead          it selects nothing that exists
+  redundant     everything that it allows is allowed elsewhere
+  overbroad     used, but by less than 10 % of what it is for, or by a corner of its range
+  not_enforced  it denies what works all the same
+or is needed. What is found can go together. What rests on silence is said only where enough was watched (--min-window,
+--max-loss, --max-unresolved); below that it is insufficient_evidence.
+
+Examples:
+  ringfence unused --pcap node-*.pcap --cluster dump.yaml
+  ringfence unused --pcap node-*.pcap --cluster dump.yaml --policies deploy/policies/ --min-window 7d -o json
+
+Exits with 0 if all rules are needed, 1 on findings, 3 if all of them are below the evidence gate.")]
+    Unused(UnusedArgs),
     /// Find mistakes in policies; no flows needed
     #[command(after_help = lint_help())]
     Lint(LintArgs),
@@ -311,6 +329,77 @@ pub(crate) struct Ignored {
     /// Findings to leave out: a YAML list of `id`, `reason` and, if it is not for good, `expires`
     #[arg(long = "ignore", value_name = "FILE", num_args = 1..)]
     pub(crate) files: Vec<PathBuf>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct UnusedArgs {
+    #[command(flatten)]
+    pub(crate) flows: FlowInput,
+    #[command(flatten)]
+    pub(crate) cluster: ClusterInput,
+    /// Policies to hold against the edges, instead of those in the cluster input; `-` for stdin
+    #[arg(long, value_name = "FILE|DIR|-", num_args = 1..)]
+    pub(crate) policies: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) selected: Selected,
+    #[command(flatten)]
+    pub(crate) gate: EvidenceGate,
+    #[command(flatten)]
+    pub(crate) plugin: PluginOptions,
+    /// What was watched: a node, a namespace, or a label selector; everything where absent
+    #[arg(long, value_name = "NODE|NS|SELECTOR", num_args = 1..)]
+    pub(crate) watched: Vec<String>,
+    /// Output format
+    #[arg(short, long, value_enum, default_value_t = DiffFormat::Table)]
+    pub(crate) output: DiffFormat,
+    /// No summary, only errors
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
+}
+
+/// What is asked of the evidence before silence means anything.
+#[derive(Debug, clap::Args)]
+pub(crate) struct EvidenceGate {
+    /// How long somebody has to have watched: 90m, 24h, 7d (captures alone: 1h)
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    min_window: Option<i64>,
+    /// How many packets may have been lost or not been readable, in percent
+    #[arg(long, value_name = "PERCENT", default_value_t = 0.1, value_parser = percent)]
+    max_loss: f64,
+    /// How many conversations may have a side that no pod is known for, in percent
+    #[arg(long, value_name = "PERCENT", default_value_t = 5.0, value_parser = percent)]
+    max_unresolved: f64,
+}
+
+impl EvidenceGate {
+    /// The gate; `min_window` is the default for the input at hand, in nanoseconds.
+    pub(crate) fn gate(&self, min_window: i64) -> Gate {
+        Gate {
+            min_window: self.min_window.unwrap_or(min_window),
+            max_loss: self.max_loss / 100.0,
+            max_unresolved: self.max_unresolved / 100.0,
+        }
+    }
+}
+
+/// `90s`, `90m`, `24h`, `7d` in nanoseconds.
+fn duration(text: &str) -> Result<i64, String> {
+    let wrong = || format!("{text:?} is no duration such as 90m, 24h or 7d");
+    let unit = text.chars().last().ok_or_else(wrong)?;
+    let seconds = match unit {
+        's' => 1,
+        'm' => 60,
+        'h' => 3600,
+        'd' => 86_400,
+        _ => return Err(wrong()),
+    };
+    let count: u32 = text[..text.len() - 1].parse().map_err(|_| wrong())?;
+    i64::from(count).checked_mul(seconds * SECOND).ok_or_else(wrong)
+}
+
+fn percent(text: &str) -> Result<f64, String> {
+    let share: f64 = text.trim_end_matches('%').parse().map_err(|_| format!("{text:?} is no number"))?;
+    (0.0..=100.0).contains(&share).then_some(share).ok_or_else(|| format!("{text} is not between 0 and 100"))
 }
 
 /// How findings are written.

@@ -103,7 +103,7 @@ pub(crate) fn run(args: &GenerateArgs, out: &mut impl Write) -> anyhow::Result<E
 }
 
 /// `--watched`: a label selector where it has an operator, else a node or a namespace of the cluster input.
-fn watched(values: &[String], inventory: &Inventory) -> anyhow::Result<Watched> {
+pub(crate) fn watched(values: &[String], inventory: &Inventory) -> anyhow::Result<Watched> {
     let mut watched = Watched::default();
     for value in values {
         let is_node = inventory.nodes.contains_key(value);

@@ -28,6 +28,8 @@ mod sarif;
 mod selection;
 mod summary;
 mod table;
+mod unused;
+mod watch;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -54,6 +56,7 @@ fn main() -> ExitCode {
         Command::Reach(args) => reach::run(args, &mut out),
         Command::Explain(args) => explain::run(args, &mut out),
         Command::Diff(args) => diff::run(args, &mut out),
+        Command::Unused(args) => unused::run(args, &mut out),
         Command::Lint(args) => lint::run(args, &mut out),
     };
     match done.and_then(|exit| out.flush().map(|()| exit).map_err(Into::into)) {

@@ -4,6 +4,7 @@ use anyhow::Context;
 use synth::endpoint::{Endpoint, Workload};
 use synth::inventory::Inventory;
 use synth::label::Selector;
+use synth::policy::AnyPolicy;
 
 use crate::args::Selected;
 
@@ -30,6 +31,28 @@ impl Selection {
         };
         self.namespace.as_ref().is_none_or(|namespace| *namespace == workload.namespace)
             && self.selector.as_ref().is_none_or(labelled)
+    }
+
+    /// Whether a policy is asked for: by its namespace, and by the workloads that it selects.
+    pub(crate) fn has_policy(&self, policy: AnyPolicy<'_>, inventory: &Inventory) -> bool {
+        let selects = |workload: &Workload| {
+            let info = inventory.workloads.get(workload);
+            let mut pods = info.into_iter().flat_map(|info| &info.pods).map(|pod| inventory.pod(*pod));
+            pods.any(|pod| match policy {
+                AnyPolicy::Network(policy) => policy.namespace == pod.namespace && policy.subject.matches(&pod.labels),
+                AnyPolicy::Cluster(policy) => {
+                    let namespaces = &policy.subject.namespaces;
+                    inventory.namespaces.matches(namespaces, &pod.namespace) && policy.subject.pods.matches(&pod.labels)
+                }
+            })
+        };
+        let is_own = |policy: AnyPolicy<'_>| match (&self.namespace, policy) {
+            (Some(namespace), AnyPolicy::Network(policy)) => policy.namespace == *namespace && self.selector.is_none(),
+            _ => false,
+        };
+        self.is_everything()
+            || is_own(policy)
+            || inventory.workloads.keys().any(|workload| self.has(workload, inventory) && selects(workload))
     }
 
     /// Whether nothing is left out.

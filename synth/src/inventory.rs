@@ -19,7 +19,7 @@ use crate::policy::{Policy, PolicySet};
 
 pub use build::Options;
 pub use service::{Backend, Frontend, Service, ServicePort, Target, TargetPort};
-pub use workload::WorkloadInfo;
+pub use workload::{Presence, Schedule, WorkloadInfo};
 pub(crate) use workload::{is_volatile, stable};
 
 /// Index of a pod in [`Inventory::pods`].
@@ -67,6 +67,8 @@ pub struct Inventory {
     service_addresses: HashSet<IpAddr>,
     /// By pod: the Services whose selector matches it.
     behind: Vec<Vec<usize>>,
+    /// By pod: from when it was there, and until when; no end where it is over and nothing says since when.
+    lives: Vec<(Timestamp, Option<Timestamp>)>,
     /// By node: the living pods on its network.
     on_host: HashMap<String, Vec<PodId>>,
 }
@@ -160,6 +162,22 @@ impl Inventory {
                 .flatten()
                 .any(|tenure| tenure.pod == id && tenure.from.plus(-SLACK) <= time && time < tenure.to.plus(SLACK))
         })
+    }
+
+    /// Whether any pod of `workload` existed between two times, both inclusive. One made from a template did not.
+    pub fn existed(&self, workload: &Workload, from: Timestamp, to: Timestamp) -> Presence {
+        let pods = self.workloads.get(workload).map(|info| info.pods.as_slice()).unwrap_or_default();
+        let of = |id: &PodId| {
+            let (began, ended) = self.lives.get(id.0 as usize).copied().unwrap_or((Timestamp::MAX, None));
+            match ended {
+                _ if began == Timestamp::MAX || began > to => Presence::No,
+                _ if began >= from => Presence::Yes,
+                Some(ended) if ended > from => Presence::Yes,
+                Some(_) => Presence::No,
+                None => Presence::Unknown,
+            }
+        };
+        pods.iter().map(of).max().unwrap_or(Presence::No)
     }
 
     /// The node that has an address.

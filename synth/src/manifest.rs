@@ -6,6 +6,7 @@
 pub mod clusterpolicy;
 pub mod document;
 mod field;
+pub(crate) mod kept;
 mod labels;
 mod metadata;
 pub mod networkpolicy;
@@ -171,7 +172,10 @@ impl Objects {
                 self.policy(file, &kind, source)?;
             }
             list if list.ends_with("List") => self.list(file, &*source.tree()?),
-            _ => *self.ignored.entry(kind).or_default() += 1,
+            _ => match custom(source) {
+                Some(object) => self.controllers.push(Stored { object: Controller { kind, object }, origin }),
+                None => *self.ignored.entry(kind).or_default() += 1,
+            },
         }
         Ok(())
     }
@@ -213,6 +217,17 @@ fn foreign_group(tree: &Node) -> Option<&str> {
     (group.contains('.') && !group.ends_with(".k8s.io")).then_some(group)
 }
 
+/// An object of somebody else's kind that makes pods from a template, as an Argo Rollout does. What is not written like a
+/// Deployment is none, and no mistake either.
+fn custom(source: &Source<'_>) -> Option<object::Controller> {
+    if !source.mentions("containers") || !source.mentions("template") {
+        return None;
+    }
+    let read = source.read::<object::Controller>().ok()?;
+    let containers = read.spec.template.as_ref()?.spec.containers.as_ref()?;
+    (!containers.is_empty() && !read.metadata.name.is_empty()).then_some(read)
+}
+
 /// Why an object could not be read.
 struct Refused {
     line: u32,
@@ -234,6 +249,14 @@ impl Source<'_> {
                 document.line + document.text.lines().take_while(blank).count() as u32
             }
             Source::Tree(tree, _) => tree.line,
+        }
+    }
+
+    /// Whether a word may stand in it; told cheaply where it has not been parsed.
+    fn mentions(&self, word: &str) -> bool {
+        match self {
+            Source::Text(document) => document.text.contains(word),
+            Source::Tree(..) => true,
         }
     }
 

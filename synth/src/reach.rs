@@ -8,6 +8,7 @@ mod access;
 mod atoms;
 mod classes;
 mod compile;
+mod grants;
 mod index;
 pub mod listing;
 mod opened;
@@ -25,6 +26,7 @@ use crate::ports::PortSet;
 pub use access::{Access, ClassSet};
 pub use classes::Classes;
 use compile::{Compiled, at, at_tier};
+pub(crate) use grants::Grants;
 
 /// What one class can reach. What a pod can do to itself, and what its own node can do to it, is always allowed and not
 /// in here.
@@ -90,18 +92,39 @@ impl<'a> Reach<'a> {
 
     /// What an end can reach.
     fn outcome(&self, client: u32) -> Outcome<Access> {
-        let Compiled { network, isolating, isolated, opened, tiers, .. } = &self.compiled;
-        let everything = Access::of(PortSet::everything(), self.classes.partners(client));
-        let rules = |tier: Tier, direction: Direction| {
-            tiers[at_tier(tier)].iter().filter(move |rule| {
-                let end = if direction == Direction::Egress { &rule.subjects } else { &rule.peers };
-                rule.direction == direction && end.contains(client)
-            })
-        };
+        let egress = self.egress(client);
+        // What the servers say matters where the client's own side does not deny.
+        let mut servers = egress.allowed.classes();
+        servers.unite(&egress.unknown.classes());
+        Outcome::both(egress, self.ingress(client, &servers))
+    }
 
+    /// Whether two sets of policies decide alike on the side of a direction.
+    pub(crate) fn side_equals(&self, other: &Reach<'_>, direction: Direction) -> bool {
+        self.classes.all.iter().all(|client| match direction {
+            Direction::Egress => self.egress(client) == other.egress(client),
+            Direction::Ingress => {
+                let servers = self.classes.partners(client);
+                self.ingress(client, &servers) == other.ingress(client, &servers)
+            }
+        })
+    }
+
+    /// The rules of a tier that ask about connections of a client.
+    fn rules(&self, tier: Tier, direction: Direction, client: u32) -> impl Iterator<Item = &compile::Ordered> {
+        self.compiled.tiers[at_tier(tier)].iter().filter(move |rule| {
+            let end = if direction == Direction::Egress { &rule.subjects } else { &rule.peers };
+            rule.direction == direction && end.contains(client)
+        })
+    }
+
+    /// What the client's own side lets through.
+    fn egress(&self, client: u32) -> Outcome<Access> {
+        let Compiled { network, isolating, isolated, .. } = &self.compiled;
+        let everything = Access::of(PortSet::everything(), self.classes.partners(client));
+        let rules = |tier: Tier| self.rules(tier, Direction::Egress, client);
         let mut egress = Course::new(everything.clone());
-        rules(Tier::Admin, Direction::Egress)
-            .for_each(|rule| egress.rule(rule.action, rule.certain, rule.servers.clone()));
+        rules(Tier::Admin).for_each(|rule| egress.rule(rule.action, rule.certain, rule.servers.clone()));
         egress.tier_is_over();
         if isolated[at(Direction::Egress)].contains(client) {
             let mut granted = Access::none();
@@ -109,25 +132,22 @@ impl<'a> Reach<'a> {
             policies.iter().for_each(|policy| granted.unite(&network[*policy as usize].granted));
             egress.network_policies(&everything, &granted);
         }
-        rules(Tier::Baseline, Direction::Egress)
-            .for_each(|rule| egress.rule(rule.action, rule.certain, rule.servers.clone()));
+        rules(Tier::Baseline).for_each(|rule| egress.rule(rule.action, rule.certain, rule.servers.clone()));
+        egress.finish()
+    }
 
-        let egress = egress.finish();
-
-        // What the servers say matters where the client's own side does not deny.
-        let mut servers = egress.allowed.classes();
-        servers.unite(&egress.unknown.classes());
+    /// What the servers' side lets through of an end.
+    fn ingress(&self, client: u32, servers: &ClassSet) -> Outcome<Access> {
+        let Compiled { isolated, opened, .. } = &self.compiled;
         let everything = Access::of(PortSet::everything(), servers.clone());
+        let rules = |tier: Tier| self.rules(tier, Direction::Ingress, client);
         let mut ingress = Course::new(everything.clone());
-        rules(Tier::Admin, Direction::Ingress)
-            .for_each(|rule| ingress.rule(rule.action, rule.certain, rule.servers.clone()));
+        rules(Tier::Admin).for_each(|rule| ingress.rule(rule.action, rule.certain, rule.servers.clone()));
         ingress.tier_is_over();
         let isolated = &isolated[at(Direction::Ingress)];
-        ingress.network_policies(&everything.within(isolated), &opened.to(client, &servers));
-        rules(Tier::Baseline, Direction::Ingress)
-            .for_each(|rule| ingress.rule(rule.action, rule.certain, rule.servers.clone()));
-
-        Outcome::both(egress, ingress.finish())
+        ingress.network_policies(&everything.within(isolated), &opened.to(client, servers));
+        rules(Tier::Baseline).for_each(|rule| ingress.rule(rule.action, rule.certain, rule.servers.clone()));
+        ingress.finish()
     }
 
     /// Whether a pod may connect to a pod: [`crate::evaluate::Evaluator::verdict`] without the reasons.

@@ -9,12 +9,12 @@ use capture::Timestamp;
 use capture::time::SECOND;
 
 use super::build::{address_of, debug_order, namespace_of, newest, protocol_of, version};
-use super::workload::{Owners, controlling, is_volatile, lasting_selector, stable};
+use super::workload::{Owners, Schedule, controlling, is_volatile, lasting_selector, stable};
 use super::{Inventory, PodId, Tenure, WorkloadInfo};
 use crate::endpoint::{NodeAddressKind, Pod, Workload};
 use crate::label::Labels;
 use crate::manifest::object::{self, IntOrString};
-use crate::manifest::{Objects, Stored};
+use crate::manifest::{Controller, Objects, Stored};
 use crate::port::ContainerPort;
 
 /// A pod with what only the building needs.
@@ -43,12 +43,17 @@ impl Inventory {
             raw.push(pod);
         }
         let owned: BTreeSet<Workload> = raw.iter().map(|raw| raw.pod.workload.clone()).collect();
+        let mut made: BTreeMap<Workload, Vec<&Stored<Controller>>> = BTreeMap::new();
         for stored in &controllers {
-            if let Some(pod) = template_pod(stored, &owners)
-                && !owned.contains(&pod.workload)
+            if let Some(workload) = template_owner(stored, &owners)
+                && !owned.contains(&workload)
             {
-                raw.push(Raw { pod, from: Timestamp::MAX, to: None, former: Vec::new(), uid: None });
+                made.entry(workload).or_default().push(stored);
             }
+        }
+        for (workload, templates) in &made {
+            let pods = templates.iter().filter_map(|stored| template_pod(&stored.object.object, workload));
+            raw.extend(pods.map(|pod| Raw { pod, from: Timestamp::MAX, to: None, former: Vec::new(), uid: None }));
         }
         raw.sort_by(|a, b| {
             let key = |raw: &Raw| (raw.from, raw.uid.clone());
@@ -69,10 +74,13 @@ impl Inventory {
             info.host_network = pod.host_network && (info.pods.len() == 1 || info.host_network);
             info.from_template |= raw.from == Timestamp::MAX;
         }
+        let end = |raw: &Raw| if raw.pod.finished { raw.to } else { Some(Timestamp::MAX) };
+        self.lives = raw.iter().map(|raw| (raw.from, end(raw))).collect();
         self.pods = raw.into_iter().map(|raw| raw.pod).collect();
         for (workload, info) in &mut self.workloads {
             describe(workload, info, &self.pods, &owners);
         }
+        self.make_up(&sightings, &controllers, &owners);
         for pod in &self.pods {
             if self.namespaces.labels(&pod.namespace).is_none() {
                 self.namespaces.insert(&pod.namespace, Labels::new());
@@ -90,17 +98,41 @@ impl Inventory {
         }
     }
 
+    /// What workloads are made of, and how many pods they are to have.
+    fn make_up(&mut self, sightings: &[Sighting<'_>], controllers: &[Stored<Controller>], owners: &Owners<'_>) {
+        for stored in controllers {
+            let controller = &stored.object.object;
+            let workload = owner_of(stored, owners);
+            let Some(info) = self.workloads.get_mut(&workload) else { continue };
+            let is_top = workload.kind == stored.object.kind && workload.name == controller.metadata.name;
+            if let Some(template) = controller.template() {
+                info.note(&template.metadata, &template.spec);
+            }
+            if is_top {
+                info.schedule = Schedule::of(controller);
+                info.origin = Some(stored.origin.clone());
+            }
+            // An owner speaks for those it owns; what a Job runs at once is no number of replicas.
+            let own = owners.get(&workload.namespace, &workload.kind, &workload.name);
+            let speaks = is_top || own.is_none_or(|own| own.spec.replicas.is_none());
+            if let Some(replicas) = controller.spec.replicas.filter(|_| speaks && workload.kind != "DaemonSet") {
+                info.replicas = Some(info.replicas.unwrap_or_default().saturating_add(replicas));
+            }
+        }
+        for sighting in sightings {
+            let pod = &sighting.newest.object;
+            let (namespace, kind, name) = identity(pod, owners);
+            if let Some(info) = self.workloads.get_mut(&Workload { namespace, kind, name }) {
+                info.note(&pod.metadata, &pod.spec);
+            }
+        }
+    }
+
     fn read_pod(&mut self, stored: &Stored<object::Pod>, owners: &Owners<'_>) -> Raw {
         let object = &stored.object;
         let metadata = &object.metadata;
-        let namespace = namespace_of(metadata);
+        let (namespace, kind, name) = identity(object, owners);
         let labels = metadata.labels.clone().unwrap_or_default();
-        let (kind, name) = match controlling(metadata.owner_references.as_deref()) {
-            Some(owner) => owners.top(&namespace, &labels, owner.clone()),
-            None => ("Pod".to_string(), metadata.name.clone()),
-        };
-        // No API server takes an owner without a kind, but manifests for other tools hold some: pods of one name.
-        let kind = if kind.is_empty() { "Pod".to_string() } else { kind };
         let status = &object.status;
         let mut addresses: Vec<IpAddr> = Vec::new();
         let listed = status.pod_ips.iter().flatten().map(|entry| entry.ip.as_str());
@@ -332,26 +364,55 @@ fn probed_ports(spec: &object::PodSpec) -> BTreeSet<u16> {
     probed
 }
 
-/// The pod that stands for a workload without pods, so that plain manifests work.
-fn template_pod(stored: &Stored<crate::manifest::Controller>, owners: &Owners<'_>) -> Option<Pod> {
-    let controller = &stored.object.object;
-    let metadata = &controller.metadata;
-    if controlling(metadata.owner_references.as_deref()).is_some() {
-        return None;
-    }
-    let job = controller.spec.job_template.as_ref().and_then(|job| job.spec.template.as_ref());
-    let template = job.or(controller.spec.template.as_ref())?;
+/// Namespace, kind and name of a pod's workload.
+fn identity(pod: &object::Pod, owners: &Owners<'_>) -> (String, String, String) {
+    let metadata = &pod.metadata;
     let namespace = namespace_of(metadata);
-    // A ReplicaSet that lost its owner reference is still a workload of its own; one with an owner never gets here.
-    debug_assert!(owners.get(&namespace, &stored.object.kind, &metadata.name).is_some());
+    let (kind, name) = match controlling(metadata.owner_references.as_deref()) {
+        Some(owner) => owners.top(&namespace, metadata.labels.as_ref().unwrap_or(&Labels::new()), owner.clone()),
+        None => ("Pod".to_string(), metadata.name.clone()),
+    };
+    // No API server takes an owner without a kind, but manifests for other tools hold some: pods of one name.
+    (namespace, if kind.is_empty() { "Pod".to_string() } else { kind }, name)
+}
+
+/// The workload that a controller's pods belong to.
+fn owner_of(stored: &Stored<Controller>, owners: &Owners<'_>) -> Workload {
+    let metadata = &stored.object.object.metadata;
+    let namespace = namespace_of(metadata);
+    let (kind, name) = match controlling(metadata.owner_references.as_deref()) {
+        Some(owner) => {
+            let labels = metadata.labels.clone().unwrap_or_default();
+            owners.top(&namespace, &labels, owner.clone())
+        }
+        None => (stored.object.kind.clone(), metadata.name.clone()),
+    };
+    Workload { namespace, kind, name }
+}
+
+/// The workload for which a controller's template may stand where there are no pods. One that is owned stands for its
+/// owner if that has no template of its own, as operators do; ReplicaSets and Jobs do not, they are past or current
+/// runs of an owner that has.
+fn template_owner(stored: &Stored<Controller>, owners: &Owners<'_>) -> Option<Workload> {
+    let controller = &stored.object.object;
+    controller.template()?;
+    let workload = owner_of(stored, owners);
+    if controlling(controller.metadata.owner_references.as_deref()).is_none() {
+        return Some(workload);
+    }
+    let lasting = matches!(stored.object.kind.as_str(), "Deployment" | "StatefulSet" | "DaemonSet" | "CronJob");
+    let own = owners.get(&workload.namespace, &workload.kind, &workload.name);
+    let speaks = own.is_some_and(|own| own.template().is_some());
+    (lasting && !speaks && !workload.kind.is_empty()).then_some(workload)
+}
+
+/// The pod that stands for a workload without pods, so that plain manifests work.
+fn template_pod(controller: &object::Controller, workload: &Workload) -> Option<Pod> {
+    let template = controller.template()?;
     Some(Pod {
-        name: format!("{}-*", metadata.name),
-        workload: Workload {
-            namespace: namespace.clone(),
-            kind: stored.object.kind.clone(),
-            name: metadata.name.clone(),
-        },
-        namespace,
+        name: format!("{}-*", controller.metadata.name),
+        workload: workload.clone(),
+        namespace: workload.namespace.clone(),
         labels: template.metadata.labels.clone().unwrap_or_default(),
         addresses: Vec::new(),
         node: None,

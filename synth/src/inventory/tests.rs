@@ -3,6 +3,7 @@
 mod address;
 mod merge;
 mod owner;
+mod presence;
 mod service;
 mod tenure;
 

@@ -1,12 +1,15 @@
 //! Workloads: which pods they own and what selects them.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use capture::Timestamp;
 
 use super::PodId;
 use super::build::namespace_of;
 use crate::label::{Labels, Requirement, Selector};
 use crate::manifest::object::{self, OwnerReference};
 use crate::manifest::{Controller, Stored};
+use crate::policy::Origin;
 
 /// What is known about a workload.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -21,6 +24,78 @@ pub struct WorkloadInfo {
     pub host_network: bool,
     /// Whether the cluster input holds no pod of it and one was made from its template.
     pub from_template: bool,
+    /// `spec.replicas`: the owner's own, else the sum of those of the controllers it owns; `None` where nothing says it.
+    pub replicas: Option<u32>,
+    /// When a CronJob runs.
+    pub schedule: Option<Schedule>,
+    /// Where the owner was read; `None` where it is not in the input.
+    pub origin: Option<Origin>,
+    /// The containers of its template or pods, init containers included: names and their images, empty where unknown.
+    pub containers: BTreeMap<String, BTreeSet<String>>,
+    /// Arguments of those containers that switch policies on or off.
+    pub flags: BTreeSet<String>,
+    /// Annotations of its template or pods that speak of meshes and scraping.
+    pub annotations: BTreeMap<String, String>,
+}
+
+impl WorkloadInfo {
+    /// Whether it is to have no pod: `spec.replicas` is 0.
+    pub fn is_at_zero(&self) -> bool {
+        self.replicas == Some(0)
+    }
+
+    /// Notes what a pod or a template is made of.
+    pub(super) fn note(&mut self, metadata: &object::Metadata, spec: &object::PodSpec) {
+        for container in spec.containers.iter().chain(&spec.init_containers).flatten() {
+            let images = self.containers.entry(container.name.clone().unwrap_or_default()).or_default();
+            images.extend(container.image.clone());
+            let flags = container.command.iter().chain(&container.args).flat_map(|flags| &flags.0);
+            self.flags.extend(flags.cloned());
+        }
+        for (key, value) in metadata.annotations.iter().flat_map(|annotations| &annotations.0) {
+            self.annotations.entry(key.clone()).or_insert_with(|| value.clone());
+        }
+    }
+}
+
+/// When a CronJob runs (`batch/v1`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Schedule {
+    /// `spec.schedule`, five fields or `@daily` and the like.
+    pub cron: String,
+    /// `spec.timeZone`; the controller manager's own where absent.
+    pub time_zone: Option<String>,
+    /// `spec.suspend`.
+    pub suspended: bool,
+    /// `status.lastScheduleTime`.
+    pub last_scheduled: Option<Timestamp>,
+    /// `status.lastSuccessfulTime`.
+    pub last_succeeded: Option<Timestamp>,
+}
+
+impl Schedule {
+    pub(super) fn of(controller: &object::Controller) -> Option<Schedule> {
+        let status = controller.status.as_ref();
+        let time = |text: Option<&String>| text.and_then(|text| text.parse().ok());
+        Some(Schedule {
+            cron: controller.spec.schedule.clone()?,
+            time_zone: controller.spec.time_zone.clone(),
+            suspended: controller.spec.suspend.unwrap_or_default(),
+            last_scheduled: time(status.and_then(|status| status.last_schedule_time.as_ref())),
+            last_succeeded: time(status.and_then(|status| status.last_successful_time.as_ref())),
+        })
+    }
+}
+
+/// Whether any pod of a workload existed in a window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Presence {
+    /// None did, as far as the input goes: pods that are gone from it left no trace.
+    No,
+    /// One is over and began before the window, and nothing says when it ended.
+    Unknown,
+    /// One did.
+    Yes,
 }
 
 /// Label keys that a controller sets anew for each rollout, run or pod. A selector made of them is wrong tomorrow.
@@ -48,7 +123,7 @@ pub(crate) fn stable(labels: &Labels) -> Labels {
 
 /// The controllers of a cluster by namespace, kind and name.
 pub(super) struct Owners<'a> {
-    by_name: HashMap<(String, String, String), &'a object::Controller>,
+    by_name: HashMap<(String, String, String), &'a Stored<Controller>>,
 }
 
 impl<'a> Owners<'a> {
@@ -57,13 +132,18 @@ impl<'a> Owners<'a> {
             .iter()
             .map(|stored| {
                 let metadata = &stored.object.object.metadata;
-                ((namespace_of(metadata), stored.object.kind.clone(), metadata.name.clone()), &stored.object.object)
+                ((namespace_of(metadata), stored.object.kind.clone(), metadata.name.clone()), stored)
             })
             .collect();
         Owners { by_name }
     }
 
     pub(super) fn get(&self, namespace: &str, kind: &str, name: &str) -> Option<&'a object::Controller> {
+        self.stored(namespace, kind, name).map(|stored| &stored.object.object)
+    }
+
+    /// The same with its place.
+    pub(super) fn stored(&self, namespace: &str, kind: &str, name: &str) -> Option<&'a Stored<Controller>> {
         self.by_name.get(&(namespace.to_string(), kind.to_string(), name.to_string())).copied()
     }
 

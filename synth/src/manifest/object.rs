@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::Deserialize;
-use serde::de::{Deserializer, Visitor};
+use serde::de::{DeserializeOwned, Deserializer, Visitor};
 
+use super::kept::{Annotations, Flags};
 use crate::label::Labels;
 
 /// `metadata`.
@@ -20,6 +21,7 @@ pub struct Metadata {
     pub creation_timestamp: Option<String>,
     pub deletion_timestamp: Option<String>,
     pub labels: Option<Labels>,
+    pub annotations: Option<Annotations>,
     pub owner_references: Option<Vec<OwnerReference>>,
 }
 
@@ -98,6 +100,10 @@ pub struct PodSpec {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Container {
+    pub name: Option<String>,
+    pub image: Option<String>,
+    pub command: Option<Flags>,
+    pub args: Option<Flags>,
     pub ports: Option<Vec<ContainerPort>>,
     pub restart_policy: Option<String>,
     pub liveness_probe: Option<Probe>,
@@ -262,12 +268,28 @@ pub struct Subset {
     pub ports: Option<Vec<EndpointPort>>,
 }
 
-/// Deployment, ReplicaSet, StatefulSet, DaemonSet, Job and CronJob: whatever makes pods from a template.
+/// Deployment, ReplicaSet, StatefulSet, DaemonSet, Job, CronJob and custom owners: whatever makes pods from a template.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct Controller {
     pub metadata: Metadata,
     pub spec: ControllerSpec,
+    #[serde(deserialize_with = "where_it_fits")]
+    pub status: Option<ControllerStatus>,
+}
+
+impl Controller {
+    /// What its pods are made from.
+    pub fn template(&self) -> Option<&Template> {
+        let job = self.spec.job_template.as_ref().and_then(|job| job.spec.template.as_ref());
+        job.or(self.spec.template.as_ref())
+    }
+}
+
+/// A value that is of use where it has the expected type: what does not is absent, and the object is still read.
+fn where_it_fits<'de, D: Deserializer<'de>, T: DeserializeOwned>(deserializer: D) -> Result<Option<T>, D::Error> {
+    let value = serde_json::Value::deserialize(deserializer)?;
+    Ok(serde_json::from_value(value).ok())
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
@@ -276,6 +298,23 @@ pub struct ControllerSpec {
     pub selector: Option<LabelSelector>,
     pub template: Option<Template>,
     pub job_template: Option<JobTemplate>,
+    #[serde(deserialize_with = "where_it_fits")]
+    pub replicas: Option<u32>,
+    /// Of a CronJob, as are the next two.
+    #[serde(deserialize_with = "where_it_fits")]
+    pub schedule: Option<String>,
+    #[serde(deserialize_with = "where_it_fits")]
+    pub time_zone: Option<String>,
+    #[serde(deserialize_with = "where_it_fits")]
+    pub suspend: Option<bool>,
+}
+
+/// `status` of a CronJob.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ControllerStatus {
+    pub last_schedule_time: Option<String>,
+    pub last_successful_time: Option<String>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]

@@ -153,6 +153,20 @@ impl<'a> Classes<'a> {
         term.map_or_else(|| self.all.clone(), |term| self.yes(&term))
     }
 
+    /// Whether an end takes part in connections of any family, whatever its peer has.
+    pub(super) fn is_of_any_family(&self, end: u32) -> bool {
+        self.ends[end as usize].lane == Lane::Any
+    }
+
+    /// Whether an end is a single pod.
+    pub(super) fn is_one_pod(&self, end: u32) -> bool {
+        let count = |class: &u32| self.classes[*class as usize].pods.len();
+        match &self.classes_of {
+            Some(classes_of) => classes_of[end as usize].iter().map(count).sum::<usize>() == 1,
+            None => count(&end) == 1,
+        }
+    }
+
     /// The ends that `end` can connect to.
     pub(super) fn partners(&self, end: u32) -> ClassSet {
         let mut partners = self.all.clone();

@@ -113,6 +113,27 @@ fn a_workload_without_pods_is_made_from_its_template() {
             vec![],
         ),
         ("no template, no pod", vec![controller("Deployment/web", "", "selector: {}")], vec![]),
+        ("a Job", vec![controller("Job/web", "", template)], vec!["x/Job/web 8080 app=web"]),
+        (
+            "a Deployment at zero",
+            vec![controller("Deployment/web", "", &format!("replicas: 0, {template}"))],
+            vec!["x/Deployment/web 8080 app=web"],
+        ),
+        (
+            "a kind of somebody else",
+            vec![controller("Rollout/web", "", &format!("strategy: {{canary: {{}}}}, {template}"))],
+            vec!["x/Rollout/web 8080 app=web"],
+        ),
+        (
+            "a StatefulSet at zero that an operator made",
+            vec![controller("StatefulSet/prometheus-k8s", "Prometheus/k8s", &format!("replicas: 0, {template}"))],
+            vec!["x/Prometheus/k8s 8080 app=web"],
+        ),
+        (
+            "a run that is over is no workload of its own",
+            vec![controller("Job/web-29", "CronJob/web", template)],
+            vec![],
+        ),
     ] {
         let inventory = built(objects);
         let found: Vec<String> = inventory

@@ -1,0 +1,234 @@
+//! `ringfence unused`: allow rules that no observed flow needs.
+
+use std::io::{self, Write};
+
+use capture::time::SECOND;
+use serde::Serialize;
+use synth::policy::{AnyPolicy, PolicySet};
+use synth::resolve::resolve;
+use synth::unused::gate::{duration, gate};
+use synth::unused::{Finding, unused};
+
+use crate::args::{DiffFormat, UnusedArgs};
+use crate::exit::Exit;
+use crate::selection::Selection;
+use crate::summary::number;
+use crate::watch::Coverage;
+use crate::{account, captures, generate, input, summary, table};
+
+#[derive(Serialize)]
+struct Report<'a> {
+    window: Window,
+    coverage: Covered,
+    findings: Vec<Entry<'a>>,
+}
+
+#[derive(Serialize)]
+struct Window {
+    from: Option<String>,
+    to: Option<String>,
+    gaps: Vec<[String; 2]>,
+}
+
+#[derive(Serialize)]
+struct Covered {
+    nodes: [usize; 2],
+    pods: [usize; 2],
+    lost: u64,
+}
+
+#[derive(Serialize)]
+struct Entry<'a> {
+    #[serde(flatten)]
+    place: Place,
+    status: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    candidate: Option<&'static str>,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    missing: &'a [String],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    basis: Option<&'static str>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    one_of: Vec<Place>,
+    last_hit: Option<String>,
+    hits: u64,
+    message: &'a str,
+}
+
+#[derive(Serialize)]
+struct Place {
+    policy: Policy,
+    direction: Option<&'static str>,
+    rule: Option<usize>,
+    peer: Option<usize>,
+    port: Option<usize>,
+    file: String,
+    line: u32,
+}
+
+#[derive(Serialize)]
+struct Policy {
+    kind: &'static str,
+    namespace: Option<String>,
+    name: String,
+}
+
+impl Place {
+    fn new(part: synth::part::Part, set: PolicySet<'_>) -> Place {
+        let origin = part.origin(set);
+        let policy = match part.of(set) {
+            AnyPolicy::Network(policy) => {
+                Policy { kind: "NetworkPolicy", namespace: Some(policy.namespace.clone()), name: policy.name.clone() }
+            }
+            AnyPolicy::Cluster(policy) => {
+                Policy { kind: policy.kind.name(), namespace: None, name: policy.name.clone() }
+            }
+        };
+        Place {
+            policy,
+            direction: part.direction.map(|direction| direction.name()),
+            rule: part.rule,
+            peer: part.peer,
+            port: part.port,
+            file: origin.file.to_string(),
+            line: origin.line,
+        }
+    }
+}
+
+impl<'a> Entry<'a> {
+    fn new(finding: &'a Finding, set: PolicySet<'_>) -> Entry<'a> {
+        let stands = finding.missing.is_empty();
+        Entry {
+            place: Place::new(finding.part, set),
+            status: if stands { finding.status.name() } else { "insufficient_evidence" },
+            candidate: (!stands).then(|| finding.status.name()),
+            missing: &finding.missing,
+            basis: finding.basis.map(|basis| basis.name()),
+            one_of: finding.one_of.iter().map(|part| Place::new(*part, set)).collect(),
+            last_hit: finding.last_hit.map(|time| time.to_string()),
+            hits: finding.hits,
+            message: &finding.message,
+        }
+    }
+}
+
+/// How long captures have to cover where nobody says so, in nanoseconds: whoever made them knew what for.
+const CAPTURES: i64 = 3600 * SECOND;
+
+/// Runs the command.
+pub(crate) fn run(args: &UnusedArgs, out: &mut impl Write) -> anyhow::Result<Exit> {
+    let selection = Selection::new(&args.selected)?;
+    let cluster = input::cluster(&args.cluster)?;
+    let proposed = input::proposed(&args.policies)?;
+    let inventory = &cluster.inventory;
+    let watched = generate::watched(&args.watched, inventory)?;
+    let traffic = input::traffic(&args.flows.pcaps, &args.flows.reading, inventory, args.quiet)?;
+    let resolved = resolve(&traffic.tracked.flows, &traffic.tracked.names, inventory);
+    let set = input::policies(inventory, proposed.as_ref().map(|proposed| &proposed.inventory));
+    let options = (&args.plugin).into();
+    let mut findings = unused(&resolved.graph, set, proposed.is_some(), inventory, options);
+    let reading = &args.flows.reading;
+    let coverage = Coverage::new(&traffic, &reading.window, &resolved.doubts, &resolved.graph, inventory, watched);
+    gate(&mut findings, &args.gate.gate(CAPTURES), &coverage.watch, set, inventory, options);
+    let is_selected = |finding: &&Finding| selection.has_policy(finding.part.of(set), inventory);
+    let findings: Vec<&Finding> = findings.iter().filter(is_selected).collect();
+    match args.output {
+        DiffFormat::Json => {
+            let watch = &coverage.watch;
+            let report = Report {
+                window: Window {
+                    from: watch.window.map(|(from, _)| from.to_string()),
+                    to: watch.window.map(|(_, to)| to.to_string()),
+                    gaps: watch.gaps.iter().map(|(from, to)| [from.to_string(), to.to_string()]).collect(),
+                },
+                coverage: Covered {
+                    nodes: [coverage.nodes.0, coverage.nodes.1],
+                    pods: [coverage.pods.0, coverage.pods.1],
+                    lost: watch.lost,
+                },
+                findings: findings.iter().map(|finding| Entry::new(finding, set)).collect(),
+            };
+            serde_json::to_writer(&mut *out, &report)?;
+            writeln!(out)?;
+        }
+        DiffFormat::Table => print(&findings, set, out)?,
+    }
+    out.flush()?;
+    let refused = summary::objects(&cluster, proposed.as_ref())?;
+    captures::damage(&traffic)?;
+    account::write(reading.summary.as_deref(), &traffic, &resolved.doubts)?;
+    if !args.quiet {
+        summary::traffic(&traffic, &resolved.doubts, &cluster)?;
+        tell(&findings, set, &coverage)?;
+    }
+    let standing = findings.iter().any(|finding| finding.missing.is_empty());
+    Ok(if refused || traffic.unreadable().is_some() {
+        Exit::Unusable
+    } else if findings.is_empty() {
+        Exit::Fine
+    } else if standing {
+        Exit::Findings
+    } else {
+        Exit::Insufficient
+    })
+}
+
+fn print(findings: &[&Finding], set: PolicySet<'_>, out: &mut impl Write) -> anyhow::Result<()> {
+    if findings.is_empty() {
+        return Ok(());
+    }
+    let lines: Vec<[String; 6]> = findings
+        .iter()
+        .map(|finding| {
+            let (status, message) = match finding.missing.is_empty() {
+                true => (finding.status.name().to_string(), finding.message.clone()),
+                false => (
+                    format!("insufficient ({})", finding.status.name()),
+                    format!("{}; but {}", finding.message, finding.missing.join("; ")),
+                ),
+            };
+            let inside = finding.part.inside();
+            [
+                status,
+                finding.part.of(set).id(),
+                if inside.is_empty() { "all of it".to_string() } else { inside },
+                finding.hits.to_string(),
+                finding.part.origin(set).to_string(),
+                message,
+            ]
+        })
+        .collect();
+    table::write(out, ["FINDING", "POLICY", "PART", "HITS", "WHERE", "WHY"], &lines)?;
+    Ok(())
+}
+
+/// What people are told on stderr.
+fn tell(findings: &[&Finding], set: PolicySet<'_>, coverage: &Coverage) -> io::Result<()> {
+    let mut err = io::stderr().lock();
+    let watch = &coverage.watch;
+    if let Some((from, to)) = watch.window {
+        let gaps = if watch.gaps.is_empty() { String::new() } else { format!(", {} gaps", watch.gaps.len()) };
+        writeln!(
+            err,
+            "watched {} .. {} ({}{gaps}), something of {} of {} nodes and {} of {} pods",
+            summary::to_second(from),
+            summary::to_second(to),
+            duration(watch.covered(capture::Timestamp::MIN)),
+            coverage.nodes.0,
+            coverage.nodes.1,
+            coverage.pods.0,
+            coverage.pods.1
+        )?;
+    }
+    let below = findings.iter().filter(|finding| !finding.missing.is_empty()).count();
+    let rules = synth::part::rules(set).iter().filter(|(_, shape)| shape.allows).count();
+    let below = if below == 0 { String::new() } else { format!(", {below} of them below the evidence gate") };
+    writeln!(
+        err,
+        "{} allow rules of {} policies held against the edges: {} findings{below}",
+        number(rules as u64),
+        set.len(),
+        findings.len()
+    )
+}

@@ -1,0 +1,104 @@
+//! Parts of policies in words.
+
+use crate::cluster::{ClusterPeer, ClusterPort};
+use crate::part::{Part, PolicyIndex};
+use crate::policy::{Block, Direction, Namespaces, Peer, PolicyPort, PolicySet, PortMatch};
+
+/// `from pods app=web on 8080/TCP`: what a rule, peer or port allows.
+pub(super) fn allows(part: Part, set: PolicySet<'_>) -> String {
+    let (peers, ports) = listed(part, set);
+    let pick = |all: &[String], at: Option<usize>, every: &str| match at {
+        Some(at) => all.get(at).cloned().unwrap_or_default(),
+        None if all.is_empty() => every.to_string(),
+        None => some(all),
+    };
+    let (everyone, word) = match part.direction {
+        Some(Direction::Egress) => ("everywhere", "to"),
+        _ => ("everyone", "from"),
+    };
+    format!("{word} {} on {}", pick(&peers, part.peer, everyone), pick(&ports, part.port, "all ports"))
+}
+
+/// The first few of many.
+pub(super) fn some(all: &[String]) -> String {
+    const SHOWN: usize = 3;
+    match all.len() {
+        count if count > SHOWN + 1 => format!("{} and {} more", all[..SHOWN].join(", "), count - SHOWN),
+        _ => all.join(", "),
+    }
+}
+
+fn listed(part: Part, set: PolicySet<'_>) -> (Vec<String>, Vec<String>) {
+    let (Some(direction), Some(number)) = (part.direction, part.rule) else { return Default::default() };
+    match part.policy {
+        PolicyIndex::Network(index) => {
+            let rule = set.network[index].rules(direction).and_then(|rules| rules.get(number));
+            let Some(rule) = rule else { return Default::default() };
+            (rule.peers.listed().iter().map(peer).collect(), rule.ports.listed().iter().map(port).collect())
+        }
+        PolicyIndex::Cluster(index) => {
+            let Some(rule) = set.cluster[index].rules(direction).get(number) else { return Default::default() };
+            (rule.peers.iter().map(cluster_peer).collect(), rule.ports.listed().iter().map(cluster_port).collect())
+        }
+    }
+}
+
+fn peer(peer: &Peer) -> String {
+    match peer {
+        Peer::Pods { namespaces: Namespaces::Own, pods } if pods.is_everything() => {
+            "all pods of its namespace".to_string()
+        }
+        Peer::Pods { namespaces: Namespaces::Own, pods } => format!("pods {pods}"),
+        Peer::Pods { namespaces: Namespaces::Matching(namespaces), pods } => {
+            let pods = if pods.is_everything() { "all pods".to_string() } else { format!("pods {pods}") };
+            match namespaces.is_everything() {
+                true => format!("{pods} of all namespaces"),
+                false => format!("{pods} of namespaces {namespaces}"),
+            }
+        }
+        Peer::Block(block) => self::block(block),
+    }
+}
+
+/// A range without the parts left out of it.
+pub(super) fn block(block: &Block) -> String {
+    let except: Vec<String> = block.except.iter().map(ToString::to_string).collect();
+    match except.is_empty() {
+        true => block.cidr.to_string(),
+        false => format!("{} except {}", block.cidr, some(&except)),
+    }
+}
+
+fn port(port: &PolicyPort) -> String {
+    match &port.port {
+        PortMatch::Every => format!("every {} port", port.protocol),
+        PortMatch::Range(range) if range.from() == range.to() => format!("{}/{}", range.from(), port.protocol),
+        PortMatch::Range(range) => format!("{}-{}/{}", range.from(), range.to(), port.protocol),
+        PortMatch::Named(name) => format!("{name}/{}", port.protocol),
+    }
+}
+
+fn cluster_peer(peer: &ClusterPeer) -> String {
+    match peer {
+        ClusterPeer::Pods(pods) => {
+            let of = if pods.namespaces.is_everything() {
+                "of all namespaces".to_string()
+            } else {
+                format!("of namespaces {}", pods.namespaces)
+            };
+            let which = if pods.pods.is_everything() { "all pods".to_string() } else { format!("pods {}", pods.pods) };
+            format!("{which} {of}")
+        }
+        ClusterPeer::Networks(networks) => some(&networks.iter().map(ToString::to_string).collect::<Vec<_>>()),
+        ClusterPeer::Nodes(selector) => format!("nodes {selector}"),
+        ClusterPeer::DomainNames(names) => some(names),
+        ClusterPeer::Unknown => "a kind of peer that is not known".to_string(),
+    }
+}
+
+fn cluster_port(port: &ClusterPort) -> String {
+    match port {
+        ClusterPort::Number(port) => self::port(port),
+        ClusterPort::Named(name) => format!("port {name}"),
+    }
+}
