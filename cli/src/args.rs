@@ -43,7 +43,8 @@ Edges in --exclude and --include files, one a line, `*` for any workload, port o
     /// Hold policies against the observed edges
     #[command(after_help = "Examples:
   ringfence check --pcap node-*.pcap --cluster dump.yaml
-  ringfence check --pcap node-*.pcap --cluster dump.yaml --policies pull-request/ -o json")]
+  ringfence check --pcap node-*.pcap --cluster dump.yaml --policies pull-request/ -o json
+  ringfence check --pcap node-*.pcap --cluster dump.yaml --exposures --ignore known.yaml -o sarif")]
     Check(CheckArgs),
     /// Who can reach whom under the policies, whether seen or not
     #[command(after_help = "Examples:
@@ -311,6 +312,12 @@ pub(crate) struct CheckArgs {
     /// Policies to hold against the edges, instead of those in the cluster input; `-` for stdin
     #[arg(long, value_name = "FILE|DIR|-", num_args = 1..)]
     pub(crate) policies: Vec<PathBuf>,
+    /// Also list traffic that deserves a second look, whatever policies say; errors and warnings count for the exit code
+    #[arg(long)]
+    pub(crate) exposures: bool,
+    /// A workload that is meant to use the API server: NAMESPACE/NAME, `*` for any text
+    #[arg(long = "known-api-client", value_name = "WORKLOAD", num_args = 1.., requires = "exposures")]
+    pub(crate) api_clients: Vec<String>,
     #[command(flatten)]
     pub(crate) selected: Selected,
     #[command(flatten)]

@@ -2,6 +2,7 @@
 
 use synth::check::Kind;
 use synth::lint::{self, Id};
+use synth::watchlist::rule::{self, Watchlist};
 
 use crate::finding::{Rule, Severity};
 use crate::ignore;
@@ -10,13 +11,9 @@ use crate::ignore;
 pub(crate) fn all() -> Vec<Rule> {
     let mut rules = check();
     rules.extend(lint());
+    rules.extend(Watchlist::built_in().iter().flat_map(exposures));
     rules.push(ignore::rule());
     rules
-}
-
-/// Whether some command has findings of this name.
-pub(crate) fn is_known(id: &str) -> bool {
-    all().iter().any(|rule| rule.id == id)
 }
 
 /// What `check` finds.
@@ -61,6 +58,30 @@ pub(crate) fn lint() -> Vec<Rule> {
         Rule::new(id.name(), id.severity().into(), id.summary(), &description)
     };
     Id::ALL.map(rule).to_vec()
+}
+
+/// What `check --exposures` finds, beside the rest.
+pub(crate) fn exposures(list: &Watchlist) -> Vec<Rule> {
+    let rule = |rule: &rule::Rule| {
+        let description = format!("{} {}", rule.why, rule.fix);
+        Rule::new(&exposure_id(rule), rule.severity.into(), &rule.title, &description)
+    };
+    list.rules.iter().map(rule).collect()
+}
+
+/// `exposure/etcd-access`.
+pub(crate) fn exposure_id(rule: &rule::Rule) -> String {
+    format!("exposure/{}", rule.id)
+}
+
+impl From<rule::Severity> for Severity {
+    fn from(severity: rule::Severity) -> Severity {
+        match severity {
+            rule::Severity::Error => Severity::Error,
+            rule::Severity::Warning => Severity::Warning,
+            rule::Severity::Note => Severity::Note,
+        }
+    }
 }
 
 impl From<lint::Severity> for Severity {

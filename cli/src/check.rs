@@ -6,8 +6,12 @@ use std::io::{self, Write};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use synth::check::{Finding, check};
+use synth::graph::Edge;
+use synth::inventory::Inventory;
 use synth::policy::{AnyPolicy, PolicySet};
 use synth::resolve::resolve;
+use synth::watchlist::rule::Watchlist;
+use synth::watchlist::watch;
 
 use crate::args::{CheckArgs, FindingsFormat};
 use crate::exit::Exit;
@@ -16,11 +20,14 @@ use crate::ignore::{IgnoredFinding, Ignores};
 use crate::row::Row;
 use crate::selection::Selection;
 use crate::summary::number;
-use crate::{account, catalogue, ignore, input, markdown, sarif, summary, table};
+use crate::{account, catalogue, ignore, input, markdown, sarif, summary, table, watchlist};
 
 #[derive(Serialize)]
 struct Report<'a> {
     findings: Vec<&'a RawValue>,
+    /// Only with `--exposures`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    exposures: Option<Vec<&'a RawValue>>,
     /// Only with `--ignore`, as the next.
     #[serde(skip_serializing_if = "Option::is_none")]
     ignored: Option<Vec<IgnoredFinding<'a>>>,
@@ -36,6 +43,37 @@ struct Entry<'a> {
     message: &'a str,
 }
 
+/// What a finding is of.
+enum Found<'a> {
+    Policy(&'a Finding<'a>),
+    Exposure(&'a synth::watchlist::Finding<'a>),
+}
+
+impl<'a> Found<'a> {
+    fn policy(&self) -> Option<&'a Finding<'a>> {
+        match self {
+            Found::Policy(finding) => Some(finding),
+            Found::Exposure(_) => None,
+        }
+    }
+
+    fn exposure(&self) -> Option<&'a synth::watchlist::Finding<'a>> {
+        match self {
+            Found::Policy(_) => None,
+            Found::Exposure(finding) => Some(finding),
+        }
+    }
+
+    /// Whether it is about what `-n` and `-l` ask for.
+    fn is_asked(&self, selection: &Selection, inventory: &Inventory) -> bool {
+        let touches = |edge: &Edge| selection.touches([&edge.key.client, &edge.key.server], inventory);
+        match self {
+            Found::Policy(finding) => touches(finding.edge),
+            Found::Exposure(finding) => finding.rows.iter().any(|row| touches(row.edge)),
+        }
+    }
+}
+
 /// Runs the command.
 pub(crate) fn run(args: &CheckArgs, out: &mut impl Write) -> anyhow::Result<Exit> {
     let selection = Selection::new(&args.selected)?;
@@ -46,22 +84,37 @@ pub(crate) fn run(args: &CheckArgs, out: &mut impl Write) -> anyhow::Result<Exit
     let resolved = resolve(&traffic.tracked.flows, &traffic.tracked.names, &cluster.inventory);
     let policies = input::policies(&cluster.inventory, proposed.as_ref().map(|proposed| &proposed.inventory));
     let findings = check(&resolved.graph, policies, proposed.is_some(), &cluster.inventory);
+    let list = args.exposures.then(Watchlist::built_in).transpose()?;
+    let watch_options = synth::watchlist::Options { api_clients: args.api_clients.clone() };
+    let look = |list| watch(list, &resolved.graph, &cluster.inventory, &watch_options);
+    let watched = list.as_ref().map(look);
     let mut rules = catalogue::check();
     rules.push(ignore::rule());
     let places = places(policies);
-    let found: Vec<(Item, &Finding<'_>)> =
-        findings.iter().map(|finding| Ok((item(finding, &places)?, finding))).collect::<anyhow::Result<_>>()?;
+    let mut found: Vec<(Item, Found<'_>)> = Vec::new();
+    for finding in &findings {
+        found.push((item(finding, &places)?, Found::Policy(finding)));
+    }
+    if let (Some(list), Some(watched)) = (&list, &watched) {
+        rules.extend(catalogue::exposures(list));
+        for exposure in &watched.findings {
+            found.push((watchlist::item(exposure)?, Found::Exposure(exposure)));
+        }
+    }
     let mut sorted = ignores.sort(&rules, found)?;
-    let asked = |finding: &Finding<'_>| {
-        selection.touches([&finding.edge.key.client, &finding.edge.key.server], &cluster.inventory)
-    };
-    sorted.shown.retain(|(_, finding)| asked(finding));
-    sorted.hidden.retain(|(_, finding, _)| asked(finding));
+    sorted.shown.retain(|(_, found)| found.is_asked(&selection, &cluster.inventory));
+    sorted.hidden.retain(|(_, found, _)| found.is_asked(&selection, &cluster.inventory));
+    let exposures = || sorted.shown.iter().filter_map(|(item, found)| Some((item, found.exposure()?)));
+    let of_policies = || sorted.shown.iter().filter_map(|(item, found)| Some((item, found.policy()?)));
     match args.output {
-        FindingsFormat::Table => print(sorted.shown.iter().map(|(_, finding)| *finding), out)?,
+        FindingsFormat::Table => {
+            print(of_policies().map(|(_, finding)| finding), out)?;
+            watchlist::print(exposures().map(|(_, exposure)| exposure), of_policies().next().is_some(), out)?;
+        }
         FindingsFormat::Json => {
             let report = Report {
-                findings: sorted.shown.iter().map(|(item, _)| &*item.details).collect(),
+                findings: of_policies().map(|(item, _)| &*item.details).collect(),
+                exposures: args.exposures.then(|| exposures().map(|(item, _)| &*item.details).collect()),
                 ignored: (!ignores.is_empty()).then(|| sorted.ignored_json()),
                 expired: (!ignores.is_empty()).then(|| sorted.expired_json()),
             };
@@ -87,9 +140,12 @@ pub(crate) fn run(args: &CheckArgs, out: &mut impl Write) -> anyhow::Result<Exit
             "{} edges held against {} policies: {} findings{}",
             number(edges as u64),
             policies.len(),
-            sorted.shown.len(),
+            of_policies().count(),
             sorted.ignored_words()
         )?;
+        if let Some(watched) = &watched {
+            watchlist::tell(exposures().map(|(_, exposure)| exposure), watched.guessed, &mut err)?;
+        }
         let pods = resolved.graph.endpoints().any(|endpoint| endpoint.workload().is_some());
         if !pods {
             writeln!(

@@ -30,6 +30,7 @@ mod summary;
 mod table;
 mod unused;
 mod watch;
+mod watchlist;
 
 use std::io::{self, Write};
 use std::process::ExitCode;

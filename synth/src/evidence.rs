@@ -120,6 +120,8 @@ pub struct Evidence {
     pub pairs: Pairs,
     /// Services that were dialled, `namespace/name:port`, with the number of connections.
     pub services: BTreeMap<String, u64>,
+    /// Connections that dialled a port of a node which leads to a Service (`nodePort`).
+    pub node_ports: u64,
     /// Names by which clients knew the server.
     pub names: BTreeSet<String>,
     /// Whether the server is one of several that the dialled Service could have chosen.
@@ -144,6 +146,7 @@ impl Evidence {
             certainty: Certainty::Declared,
             pairs: Pairs::default(),
             services: BTreeMap::new(),
+            node_ports: 0,
             names: BTreeSet::new(),
             ambiguous: false,
             translated: 0,

@@ -161,7 +161,8 @@ fn is_meant(edge: &Edge, evidence: &Evidence, inventory: &Inventory) -> bool {
     declared || evidence.datagrams >= REPEATED_DATAGRAMS || evidence.connections >= REPEATED_SOCKETS
 }
 
-fn is_group_address(ip: IpAddr) -> bool {
+/// Multicast, broadcast, and no address at all.
+pub(crate) fn is_group_address(ip: IpAddr) -> bool {
     match ip {
         IpAddr::V4(ip) => ip.is_multicast() || ip.is_broadcast() || ip.is_unspecified(),
         IpAddr::V6(ip) => ip.is_multicast() || ip.is_unspecified(),

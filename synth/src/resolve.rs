@@ -181,6 +181,7 @@ impl Places {
             self.histograms = MAX_HISTOGRAMS - room;
             if let Some(frontend) = frontend {
                 *evidence.services.entry(inventory.frontend_name(frontend)).or_default() += connections;
+                evidence.node_ports += connections * u64::from(frontend.node_port);
             }
         }
     }
