@@ -7,7 +7,7 @@
 //! `cases` are folders of readable input and expected output, those of `engine` and `lint` (`transcripts` runs them) need
 //! no traffic; `conformance` holds verdict tables against `reach`; `input` is what goes wrong with files, `arguments` what
 //! people type; `snapshots` show the output of the recordings in `pcaps/`, `recordings` hold it against their true edges;
-//! `properties` hold for any traffic, `rendering` for any policy; `libpcap`, `captures`, `examiner`,
+//! `reports` are findings as SARIF and markdown; `properties` hold for any traffic, `rendering` for any policy; `libpcap`, `captures`, `examiner`,
 //! `applications` and `npguard` ask others: a capture library, another decoder of public captures, an independent
 //! examiner, the manifests of real applications, and another analyzer of policies (`shared` knows where they are).
 
@@ -31,6 +31,7 @@ mod program;
 mod properties;
 mod recordings;
 mod rendering;
+mod reports;
 mod shared;
 mod snapshots;
 mod traffic;

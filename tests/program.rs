@@ -12,10 +12,10 @@ pub struct Run {
     pub stderr: String,
 }
 
-/// The program in a directory, so that no output holds a path of this machine.
+/// The program in a directory, so that no output holds a path of this machine, on the second day of [`crate::traffic`].
 pub fn command(directory: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_ringfence"));
-    command.current_dir(directory).env_remove("RUST_BACKTRACE");
+    command.current_dir(directory).env_remove("RUST_BACKTRACE").env("RINGFENCE_TODAY", "2026-11-02");
     command
 }
 

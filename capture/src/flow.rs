@@ -3,8 +3,9 @@
 use std::fmt;
 use std::net::IpAddr;
 
-use crate::packet::Lead;
+use crate::activity::Activity;
 use crate::protocol::Protocol;
+use crate::talk::Talks;
 use crate::time::Timestamp;
 
 /// An address and a port.
@@ -127,26 +128,6 @@ pub struct Speech {
     pub response: bool,
 }
 
-impl Speech {
-    /// Reads the first bytes of a segment.
-    pub fn of(lead: Lead) -> Speech {
-        // Of HTTP/2's connection preface what there is room for (RFC 9113 §3.4).
-        const REQUESTS: [&[u8]; 8] =
-            [b"GET ", b"POST ", b"PUT ", b"HEAD ", b"DELETE ", b"PATCH ", b"OPTIONS ", b"PRI * HT"];
-        const RESPONSES: [&[u8]; 4] = [b"HTTP/1.", b"220 ", b"220-", b"+OK "];
-        match lead.bytes() {
-            // RFC 8446 §4: ClientHello is handshake type 1, ServerHello 2.
-            [22, 3, _, _, _, kind @ 1..=2, ..] => Speech { request: kind == 1, response: kind == 2 },
-            // Most segments begin with none of these bytes.
-            bytes @ [b'+' | b'2' | b'D' | b'G' | b'H' | b'O' | b'P', ..] => Speech {
-                request: REQUESTS.iter().any(|start| bytes.starts_with(start)),
-                response: RESPONSES.iter().any(|start| bytes.starts_with(start)),
-            },
-            _ => Speech::default(),
-        }
-    }
-}
-
 /// How often each time from SYN to SYN-ACK (INIT to INIT ACK) was seen, to five significant bits: about 3 %.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct Latencies(Vec<(u32, u32)>);
@@ -196,6 +177,8 @@ pub struct Flow {
     pub last: Timestamp,
     /// The first packet of the conversation that began last.
     pub newest: Timestamp,
+    /// When they were opened; where nobody was seen doing it, when the first packet came.
+    pub activity: Activity,
     /// From SYN to SYN-ACK (INIT to INIT ACK) at the capture point nearest to the client.
     pub latency: Latencies,
     /// UDP that was not answered: how many different datagrams the clients were seen sending, four of each conversation
@@ -203,4 +186,6 @@ pub struct Flow {
     pub datagrams: u64,
     /// UDP: a DNS message was read.
     pub dns: bool,
+    /// TCP: the application protocols that their first bytes showed.
+    pub talk: Talks,
 }

@@ -8,8 +8,9 @@
 //! A [`CaptureFile`] yields [`Frame`]s, whatever the format. [`merge::read`] hands the frames of several files to one
 //! [`Tracker`] in the order of time. A [`Decoder`] reads a frame down to the innermost transport header, or counts why
 //! it cannot. The tracker joins packets to [`Flow`]s: who opened what to whom, and how it went; it decides only
-//! what packets prove. DNS answers and TLS server names end up in [`Names`].
+//! what packets prove, [`Activity`] and [`Talks`] with it. DNS answers and TLS server names end up in [`Names`].
 
+pub mod activity;
 pub mod decode;
 pub mod file;
 pub mod flow;
@@ -19,9 +20,11 @@ pub mod merge;
 pub mod names;
 pub mod packet;
 pub mod protocol;
+pub mod talk;
 pub mod time;
 pub mod track;
 
+pub use activity::Activity;
 pub use decode::{Decoded, Decoder};
 pub use file::{CaptureFile, Damage, FileError};
 pub use flow::{Flow, Latencies, Opening, Outcome, Proof, Side, Socket};
@@ -29,5 +32,6 @@ pub use frame::{Frame, LinkType};
 pub use names::Names;
 pub use packet::TunnelPorts;
 pub use protocol::Protocol;
+pub use talk::{Secrecy, Talk, Talks};
 pub use time::Timestamp;
 pub use track::{Limits, Settings, Tally, Tracked, Tracker};

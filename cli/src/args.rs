@@ -43,7 +43,8 @@ Edges in --exclude and --include files, one a line, `*` for any workload, port o
     /// Hold policies against the observed edges
     #[command(after_help = "Examples:
   ringfence check --pcap node-*.pcap --cluster dump.yaml
-  ringfence check --pcap node-*.pcap --cluster dump.yaml --policies pull-request/ -o json")]
+  ringfence check --pcap node-*.pcap --cluster dump.yaml --policies pull-request/ -o json
+  ringfence check --pcap node-*.pcap --cluster dump.yaml --exposures --ignore known.yaml -o sarif")]
     Check(CheckArgs),
     /// Who can reach whom under the policies, whether seen or not
     #[command(after_help = "Examples:
@@ -311,14 +312,30 @@ pub(crate) struct CheckArgs {
     /// Policies to hold against the edges, instead of those in the cluster input; `-` for stdin
     #[arg(long, value_name = "FILE|DIR|-", num_args = 1..)]
     pub(crate) policies: Vec<PathBuf>,
+    /// Also list traffic that deserves a second look, whatever policies say; errors and warnings count for the exit code
+    #[arg(long)]
+    pub(crate) exposures: bool,
+    /// A workload that is meant to use the API server: NAMESPACE/NAME, `*` for any text
+    #[arg(long = "known-api-client", value_name = "WORKLOAD", num_args = 1.., requires = "exposures")]
+    pub(crate) api_clients: Vec<String>,
     #[command(flatten)]
     pub(crate) selected: Selected,
+    #[command(flatten)]
+    pub(crate) ignored: Ignored,
     /// Output format
-    #[arg(short, long, value_enum, default_value_t = CheckFormat::Table)]
-    pub(crate) output: CheckFormat,
+    #[arg(short, long, value_enum, default_value_t = FindingsFormat::Table)]
+    pub(crate) output: FindingsFormat,
     /// No summary, only errors
     #[arg(short, long)]
     pub(crate) quiet: bool,
+}
+
+/// Findings that are left out.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Ignored {
+    /// Findings to leave out: a YAML list of `id`, `reason` and, if it is not for good, `expires`
+    #[arg(long = "ignore", value_name = "FILE", num_args = 1..)]
+    pub(crate) files: Vec<PathBuf>,
 }
 
 #[derive(Debug, clap::Args)]
@@ -340,8 +357,8 @@ pub(crate) struct UnusedArgs {
     #[arg(long, value_name = "NODE|NS|SELECTOR", num_args = 1..)]
     pub(crate) watched: Vec<String>,
     /// Output format
-    #[arg(short, long, value_enum, default_value_t = CheckFormat::Table)]
-    pub(crate) output: CheckFormat,
+    #[arg(short, long, value_enum, default_value_t = DiffFormat::Table)]
+    pub(crate) output: DiffFormat,
     /// No summary, only errors
     #[arg(short, long)]
     pub(crate) quiet: bool,
@@ -392,10 +409,15 @@ fn percent(text: &str) -> Result<f64, String> {
     (0.0..=100.0).contains(&share).then_some(share).ok_or_else(|| format!("{text} is not between 0 and 100"))
 }
 
+/// How findings are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum CheckFormat {
+pub(crate) enum FindingsFormat {
     Table,
     Json,
+    /// SARIF 2.1.0, for code hosts and editors
+    Sarif,
+    /// Tables for a pull request
+    Markdown,
 }
 
 #[derive(Debug, clap::Args)]
@@ -487,11 +509,17 @@ pub(crate) struct DiffArgs {
     #[command(flatten)]
     pub(crate) plugin: PluginOptions,
     /// Output format
-    #[arg(short, long, value_enum, default_value_t = CheckFormat::Table)]
-    pub(crate) output: CheckFormat,
+    #[arg(short, long, value_enum, default_value_t = DiffFormat::Table)]
+    pub(crate) output: DiffFormat,
     /// No summary, only errors
     #[arg(short, long)]
     pub(crate) quiet: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum DiffFormat {
+    Table,
+    Json,
 }
 
 #[derive(Debug, clap::Args)]
@@ -510,18 +538,14 @@ pub(crate) struct LintArgs {
     /// All namespaces (the default)
     #[arg(short = 'A', long)]
     pub(crate) all_namespaces: bool,
+    #[command(flatten)]
+    pub(crate) ignored: Ignored,
     /// Output format
-    #[arg(short, long, value_enum, default_value_t = LintFormat::Table)]
-    pub(crate) output: LintFormat,
+    #[arg(short, long, value_enum, default_value_t = FindingsFormat::Table)]
+    pub(crate) output: FindingsFormat,
     /// No summary, only errors
     #[arg(short, long)]
     pub(crate) quiet: bool,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum LintFormat {
-    Table,
-    Json,
 }
 
 #[cfg(test)]

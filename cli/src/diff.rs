@@ -12,7 +12,7 @@ use synth::reach::{Classes, Reach};
 use synth::resolve::resolve;
 use synth::witness::{self, Witnesses};
 
-use crate::args::{CheckFormat, DiffArgs};
+use crate::args::{DiffArgs, DiffFormat};
 use crate::exit::Exit;
 use crate::input::Cluster;
 use crate::ports::{Party, Range, ranges};
@@ -141,8 +141,8 @@ pub(crate) fn run(args: &DiffArgs, out: &mut impl Write) -> anyhow::Result<Exit>
     let mut report = |diff: Diff<'_>| -> anyhow::Result<()> {
         let diff = selected(diff, &selection, cluster);
         match args.output {
-            CheckFormat::Table => print(&diff, observed.as_ref(), &stopped, out),
-            CheckFormat::Json => json(&diff, observed.as_ref(), &stopped, out),
+            DiffFormat::Table => print(&diff, observed.as_ref(), &stopped, out),
+            DiffFormat::Json => json(&diff, observed.as_ref(), &stopped, out),
         }
     };
     match shared {

@@ -6,18 +6,26 @@ use std::path::PathBuf;
 
 use anyhow::bail;
 use serde::Serialize;
+use serde_json::value::RawValue;
 use synth::inventory::{Inventory, Options};
 use synth::lint::{Finding, Input, Knowledge, is_finding, lint};
 use synth::manifest::Problem;
 
-use crate::args::{LintArgs, LintFormat};
+use crate::args::{FindingsFormat, LintArgs};
 use crate::exit::Exit;
-use crate::input;
+use crate::finding::{self, Item, Place};
+use crate::ignore::{IgnoredFinding, Ignores};
 use crate::summary::number;
+use crate::{catalogue, ignore, input, markdown, sarif};
 
 #[derive(Serialize)]
 struct Report<'a> {
-    findings: Vec<Entry<'a>>,
+    findings: Vec<&'a RawValue>,
+    /// Only with `--ignore`, as the next.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ignored: Option<Vec<IgnoredFinding<'a>>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expired: Option<Vec<&'a RawValue>>,
 }
 
 #[derive(Serialize)]
@@ -48,6 +56,7 @@ pub(crate) fn run(args: &LintArgs, out: &mut impl Write) -> anyhow::Result<Exit>
     if stdin > 1 {
         bail!("`-`: stdin can be read only once");
     }
+    let ignores = Ignores::read(&args.ignored.files)?;
     let mut objects = input::objects(&paths)?;
     let proposed = (!args.policies.is_empty()).then(|| input::objects(&args.policies)).transpose()?;
     // Whatever comes with the policies, such as their Namespace, is there once they are.
@@ -60,19 +69,32 @@ pub(crate) fn run(args: &LintArgs, out: &mut impl Write) -> anyhow::Result<Exit>
     let problems: Vec<Problem> = problems.into_iter().cloned().collect();
     let inventory = Inventory::build(&objects, &Options { pod_ranges: args.cluster.pod_ranges.clone() });
     let lint_input = Input { policies, problems: &problems, objects: &objects, inventory: &inventory };
-    let mut findings = lint(&lint_input);
+    let mut rules = catalogue::lint();
+    rules.push(ignore::rule());
+    let found = lint(&lint_input).into_iter().map(|finding| Ok((item(&finding)?, finding)));
+    let mut sorted = ignores.sort(&rules, found.collect::<anyhow::Result<_>>()?)?;
     if let Some(namespace) = &args.namespace {
-        findings.retain(|finding| finding.policy.namespace.as_ref() == Some(namespace));
+        let asked = |finding: &Finding| finding.policy.namespace.as_ref() == Some(namespace);
+        sorted.shown.retain(|(_, finding)| asked(finding));
+        sorted.hidden.retain(|(_, finding, _)| asked(finding));
     }
     match args.output {
-        LintFormat::Table => print(&findings, out)?,
-        LintFormat::Json => {
-            serde_json::to_writer(&mut *out, &Report { findings: findings.iter().map(entry).collect() })?;
+        FindingsFormat::Table => print(sorted.shown.iter().map(|(_, finding)| finding), out)?,
+        FindingsFormat::Json => {
+            let report = Report {
+                findings: sorted.shown.iter().map(|(item, _)| &*item.details).collect(),
+                ignored: (!ignores.is_empty()).then(|| sorted.ignored_json()),
+                expired: (!ignores.is_empty()).then(|| sorted.expired_json()),
+            };
+            serde_json::to_writer(&mut *out, &report)?;
             writeln!(out)?;
         }
+        FindingsFormat::Sarif => sarif::write(out, "lint", &rules, sorted.items(), sorted.ignored())?,
+        FindingsFormat::Markdown => markdown::write(out, "lint", &rules, sorted.items(), sorted.ignored())?,
     }
     out.flush()?;
     let unreadable: Vec<&Problem> = problems.iter().filter(|problem| !is_finding(problem)).collect();
+    sorted.warn(args.quiet)?;
     let mut err = io::stderr().lock();
     for problem in &unreadable {
         writeln!(err, "error: {problem}")?;
@@ -91,19 +113,48 @@ pub(crate) fn run(args: &LintArgs, out: &mut impl Write) -> anyhow::Result<Exit>
         let count = policies.network.len() + policies.cluster.len();
         writeln!(
             err,
-            "{} policies, {} pods or pod templates: {} findings",
+            "{} policies, {} pods or pod templates: {} findings{}",
             number(count as u64),
             number(inventory.pods.len() as u64),
-            number(findings.len() as u64)
+            number(sorted.shown.len() as u64),
+            sorted.ignored_words()
         )?;
     }
-    Ok(if !unreadable.is_empty() {
-        Exit::Unusable
-    } else if findings.is_empty() {
-        Exit::Fine
-    } else {
-        Exit::Findings
-    })
+    Ok(if !unreadable.is_empty() { Exit::Unusable } else { finding::exit(sorted.items()) })
+}
+
+/// A finding in the shape of all outputs.
+fn item(finding: &Finding) -> anyhow::Result<Item> {
+    let Finding { origin, id, policy, message, fix, severity } = finding;
+    let key = format!("{policy}: {}", lasting(message));
+    let message = format!("{policy}: {message}. Fix: {fix}");
+    let item = Item::new(id.name(), (*severity).into(), key, message, &entry(finding))?;
+    Ok(item.at(Place::of(origin)))
+}
+
+/// What of a message stays when lines move, rules change places and things are counted again: everything but what
+/// stands in parentheses, and numbers that are no ports.
+fn lasting(message: &str) -> String {
+    let mut depth = 0usize;
+    let mut kept = String::new();
+    for letter in message.chars() {
+        match letter {
+            '(' => depth += 1,
+            ')' => depth = depth.saturating_sub(1),
+            _ if depth == 0 => kept.push(letter),
+            _ => {}
+        }
+    }
+    let words: Vec<&str> = kept.split_whitespace().collect();
+    let is_count = |at: usize| {
+        let before = at.checked_sub(1).map_or("", |before| words[before]);
+        let behind = words.get(at + 1).copied().unwrap_or_default();
+        words[at].bytes().all(|byte| byte.is_ascii_digit())
+            && (matches!(before, "rule" | "line" | "rules" | "lines" | "and")
+                || matches!(behind, "ingress" | "egress" | "more" | "rules" | "pods"))
+    };
+    let lasting = (0..words.len()).filter(|at| !is_count(*at)).map(|at| words[at]);
+    lasting.collect::<Vec<_>>().join(" ")
 }
 
 fn entry(finding: &Finding) -> Entry<'_> {
@@ -120,10 +171,33 @@ fn entry(finding: &Finding) -> Entry<'_> {
 }
 
 /// As compilers do, so that editors find the place.
-fn print(findings: &[Finding], out: &mut impl Write) -> io::Result<()> {
+fn print<'a>(findings: impl Iterator<Item = &'a Finding>, out: &mut impl Write) -> io::Result<()> {
     for Finding { origin, id, policy, message, fix, severity } in findings {
         writeln!(out, "{origin}: {}[{}]: {policy}: {message}", severity.name(), id.name())?;
         writeln!(out, "    fix: {fix}")?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::lasting;
+
+    #[test]
+    fn keys_outlive_edits() {
+        for (message, expected) in [
+            (
+                "ingress rule 2 allows what rule 1 (line 93) allows already",
+                "ingress rule allows what rule allows already",
+            ),
+            ("2 ingress rules are ignored", "ingress rules are ignored"),
+            ("no pod (of a, b and 3 more) has app=web", "no pod has app=web"),
+            (
+                "80 is the port of Service shop/api, whose pods listen on 9090",
+                "80 is the port of Service shop/api, whose pods listen on 9090",
+            ),
+        ] {
+            assert_eq!(lasting(message), expected);
+        }
+    }
 }

@@ -9,7 +9,7 @@ use synth::resolve::resolve;
 use synth::unused::gate::{duration, gate};
 use synth::unused::{Finding, unused};
 
-use crate::args::{CheckFormat, UnusedArgs};
+use crate::args::{DiffFormat, UnusedArgs};
 use crate::exit::Exit;
 use crate::selection::Selection;
 use crate::summary::number;
@@ -134,7 +134,7 @@ pub(crate) fn run(args: &UnusedArgs, out: &mut impl Write) -> anyhow::Result<Exi
     let is_selected = |finding: &&Finding| selection.has_policy(finding.part.of(set), inventory);
     let findings: Vec<&Finding> = findings.iter().filter(is_selected).collect();
     match args.output {
-        CheckFormat::Json => {
+        DiffFormat::Json => {
             let watch = &coverage.watch;
             let report = Report {
                 window: Window {
@@ -152,7 +152,7 @@ pub(crate) fn run(args: &UnusedArgs, out: &mut impl Write) -> anyhow::Result<Exi
             serde_json::to_writer(&mut *out, &report)?;
             writeln!(out)?;
         }
-        CheckFormat::Table => print(&findings, set, out)?,
+        DiffFormat::Table => print(&findings, set, out)?,
     }
     out.flush()?;
     let refused = summary::objects(&cluster, proposed.as_ref())?;

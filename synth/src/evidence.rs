@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use capture::Timestamp;
+use capture::{Activity, Talks, Timestamp};
 use hdrhistogram::Histogram;
 
 use crate::inventory::PodId;
@@ -112,18 +112,24 @@ pub struct Evidence {
     pub first: Timestamp,
     /// Last packet of the last connection.
     pub last: Timestamp,
+    /// When connections were opened.
+    pub activity: Activity,
     /// The best certainty of the direction.
     pub certainty: Certainty,
     /// The pairs of ends that talked, and when one was last seen opening a connection.
     pub pairs: Pairs,
     /// Services that were dialled, `namespace/name:port`, with the number of connections.
     pub services: BTreeMap<String, u64>,
+    /// Connections that dialled a port of a node which leads to a Service (`nodePort`).
+    pub node_ports: u64,
     /// Names by which clients knew the server.
     pub names: BTreeSet<String>,
     /// Whether the server is one of several that the dialled Service could have chosen.
     pub ambiguous: bool,
     /// Connections of which a later view showed another source address: policies see that one instead.
     pub translated: u64,
+    /// TCP: the application protocols that the first bytes of connections showed.
+    pub talks: Talks,
     /// SYN to SYN-ACK in microseconds.
     pub latency: Option<Box<Histogram<u32>>>,
 }
@@ -136,12 +142,15 @@ impl Evidence {
             datagrams: 0,
             first: Timestamp::MAX,
             last: Timestamp::MIN,
+            activity: Activity::default(),
             certainty: Certainty::Declared,
             pairs: Pairs::default(),
             services: BTreeMap::new(),
+            node_ports: 0,
             names: BTreeSet::new(),
             ambiguous: false,
             translated: 0,
+            talks: Talks::default(),
             latency: None,
         }
     }

@@ -30,6 +30,10 @@ pub enum Class {
 }
 
 impl Class {
+    /// All of them, in the order in which they are tried.
+    pub const ALL: [Class; 7] =
+        [Class::Metadata, Class::Dns, Class::Probe, Class::ApiServer, Class::Node, Class::External, Class::App];
+
     /// The word of the machine format.
     pub fn name(self) -> &'static str {
         match self {

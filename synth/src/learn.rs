@@ -161,7 +161,8 @@ fn is_meant(edge: &Edge, evidence: &Evidence, inventory: &Inventory) -> bool {
     declared || evidence.datagrams >= REPEATED_DATAGRAMS || evidence.connections >= REPEATED_SOCKETS
 }
 
-fn is_group_address(ip: IpAddr) -> bool {
+/// Multicast, broadcast, and no address at all.
+pub(crate) fn is_group_address(ip: IpAddr) -> bool {
     match ip {
         IpAddr::V4(ip) => ip.is_multicast() || ip.is_broadcast() || ip.is_unspecified(),
         IpAddr::V6(ip) => ip.is_multicast() || ip.is_unspecified(),
@@ -241,9 +242,11 @@ mod tests {
             last: Timestamp(2),
             connections: 1,
             newest: Timestamp(1),
+            activity: capture::Activity::at(Timestamp(1)),
             latency: Default::default(),
             datagrams: 0,
             dns: false,
+            talk: Default::default(),
         }
     }
 

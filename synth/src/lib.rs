@@ -20,7 +20,7 @@
 //!
 //! Without traffic: [`reach`] answers for whole clusters at once, [`diff`] compares two answers ([`witness`] makes pods up
 //! where there are none), [`explain`] is one answer with its reasons, [`exposure`] is about pods that do not exist yet,
-//! [`lint`] about mistakes.
+//! [`lint`] about mistakes. [`watchlist`] is about traffic that deserves a second look, whatever policies say.
 
 pub mod addresses;
 pub mod check;
@@ -39,6 +39,7 @@ pub mod learn;
 pub mod lint;
 pub mod manifest;
 pub mod part;
+pub mod pattern;
 pub mod policy;
 pub mod port;
 pub mod ports;
@@ -51,4 +52,5 @@ pub mod resolve;
 pub mod select;
 pub mod synthesize;
 pub mod unused;
+pub mod watchlist;
 pub mod witness;

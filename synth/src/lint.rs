@@ -413,7 +413,7 @@ fn same_rules(a: &Policy, b: &Policy) -> bool {
 }
 
 /// `a, b and 3 more`; all of them where one more than `shown` would be the rest.
-fn listed(names: impl IntoIterator<Item = String>, shown: usize) -> String {
+pub(crate) fn listed(names: impl IntoIterator<Item = String>, shown: usize) -> String {
     let names: Vec<String> = names.into_iter().collect();
     match names.len().checked_sub(shown) {
         Some(rest) if rest > 1 => format!("{} and {rest} more", names[..shown].join(", ")),

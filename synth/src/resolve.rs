@@ -10,7 +10,7 @@ mod orient;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use capture::{Flow, Latencies, Names, Outcome, Protocol, Socket, Timestamp};
+use capture::{Activity, Flow, Latencies, Names, Outcome, Protocol, Socket, Talks, Timestamp};
 
 use crate::endpoint::{Endpoint, Unresolved};
 use crate::evidence::{Certainty, End, Evidence, MAX_HISTOGRAMS};
@@ -33,9 +33,11 @@ struct Conversation {
     last: Timestamp,
     /// The first packet of the conversation that began last.
     newest: Timestamp,
+    activity: Activity,
     latency: Latencies,
     datagrams: u64,
     dns: bool,
+    talk: Talks,
     /// What translation keeps: TCP's initial sequence number, SCTP's initiate tag; `None` where there is none.
     identity: Option<u32>,
     /// Another view showed the same connection with another source address.
@@ -179,6 +181,7 @@ impl Places {
             self.histograms = MAX_HISTOGRAMS - room;
             if let Some(frontend) = frontend {
                 *evidence.services.entry(inventory.frontend_name(frontend)).or_default() += connections;
+                evidence.node_ports += connections * u64::from(frontend.node_port);
             }
         }
     }
@@ -322,6 +325,8 @@ impl Evidence {
         self.datagrams += conversation.datagrams;
         self.first = self.first.min(conversation.first);
         self.last = self.last.max(conversation.last);
+        self.activity.merge(&conversation.activity);
+        self.talks.merge(conversation.talk);
         self.certainty = self.certainty.min(conversation.certainty);
         self.ambiguous |= ambiguous;
         self.translated += conversation.connections * u64::from(conversation.translated);

@@ -34,6 +34,12 @@ impl Lead {
         self.0.to_le_bytes()
     }
 
+    /// The same as one number, the first byte lowest.
+    #[inline]
+    pub(crate) fn word(self) -> u64 {
+        self.0
+    }
+
     /// The first one; 0 of an empty payload.
     #[inline]
     pub fn first(self) -> u8 {

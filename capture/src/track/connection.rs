@@ -11,8 +11,8 @@ use super::ends::{Address, Ends, other};
 use super::episode::Episode;
 use super::settle;
 use super::table::{NONE, Table};
-use crate::flow::Speech;
 use crate::packet::{Chunk, Lead, Tcp, flag};
+use crate::talk::Start;
 use crate::time::Timestamp;
 
 /// Episodes of a pair that a packet is compared with, the newest first.
@@ -147,7 +147,9 @@ impl<A: Address> Connections<A> {
             let refusal = (control & flag::ACK != 0).then(|| acknowledgment.wrapping_sub(1));
             self.reset(time, ends, side, refusal, sequence.wrapping_sub(1));
         } else if control == flag::SYN {
-            self.episode(time, ends, side, sequence).open(time, segment.has_payload);
+            let episode = self.episode(time, ends, side, sequence);
+            episode.open(time, segment.has_payload);
+            episode.begin(side, Start::of(segment.lead));
         } else if control == flag::SYN | flag::ACK {
             self.answer(time, ends, side, acknowledgment.wrapping_sub(1), sequence);
         } else {
@@ -312,13 +314,19 @@ impl<A: Address> Connections<A> {
         episode.touch(time);
         if episode.is_answered() {
             episode.reaches(side, segment.sequence);
+            if episode.begins(side, segment.sequence) {
+                episode.begin(side, Start::of(segment.lead));
+            }
         } else if segment.flags & flag::ACK != 0 {
             episode.name(side, segment.sequence, segment.acknowledgment);
+            if episode.is_lowest(side, segment.sequence) {
+                episode.begin(side, Start::of(segment.lead));
+            }
         }
         // RFC 9293 §3.4: every segment of an open connection acknowledges.
         if segment.flags & flag::ACK != 0 {
             episode.speak(time, side, segment.has_payload, segment.flags & flag::FIN != 0);
-            episode.hear(side, Speech::of(segment.lead));
+            episode.hear(side, Start::of(segment.lead).speech());
         }
     }
 
@@ -392,12 +400,19 @@ fn plain(newest: &mut Episode, time: Timestamp, side: usize, segment: &Segment) 
         if time < newest.first() || !newest.reaches(side, segment.sequence) {
             return false;
         }
+        if newest.begins(side, segment.sequence) {
+            newest.begin(side, Start::of(segment.lead));
+        }
     } else {
         if newest.client().is_some() || !newest.is_near(time) {
             return false;
         }
         newest.name(side, segment.sequence, segment.acknowledgment);
-        newest.hear(side, Speech::of(segment.lead));
+        let start = Start::of(segment.lead);
+        newest.hear(side, start.speech());
+        if newest.is_lowest(side, segment.sequence) {
+            newest.begin(side, start);
+        }
     }
     newest.speak(time, side, segment.has_payload, segment.flags & flag::FIN != 0);
     true

@@ -2,11 +2,12 @@
 
 use super::ends::{HIGH, LOW};
 use crate::flow::{Outcome, Speech};
+use crate::talk::{Start, Talks};
 use crate::time::{SECOND, Timestamp};
 
 /// This many segments of one side without payload are a connection of which only that side was captured; fewer are a
-/// probe.
-const SEGMENTS: u8 = 3;
+/// probe. Nobody asks for more.
+const SEGMENTS: u16 = 3;
 
 /// A packet comes this much too late at most, in nanoseconds.
 const LATE: i64 = 2 * SECOND;
@@ -41,39 +42,45 @@ pub(super) struct Episode {
     opened: Timestamp,
     /// `MAX` where no SYN-ACK (INIT ACK) was seen.
     answered: Timestamp,
-    /// The client's initial sequence number or initiate tag; 0 where nobody was seen opening it.
-    number: u32,
-    /// The server's own number, of its first answer.
-    server_number: u32,
+    /// Initial sequence number or initiate tag of each side: the client's, 0 where nobody was seen opening it; the
+    /// server's is that of its first answer.
+    initial: [u32; 2],
     /// About the highest sequence number of each side; where nobody was seen opening it, the lowest that a segment of
     /// either side named.
     reached: [u32; 2],
     /// The next older episode of the same sockets, in their table.
     pub(super) next: u32,
     marks: u16,
-    /// Segments of each side that belong to an open connection.
-    spoke: [u8; 2],
+    /// Of each side: the number of segments that belong to an open connection, up to [`SEGMENTS`], in two bits; and what
+    /// its first bytes are, in [`Start::BITS`]. The first bytes are those behind the initial number; where nobody was seen
+    /// opening it, those at the lowest number.
+    said: u16,
 }
+
+/// Where [`Episode::said`] holds the number of each side's segments.
+const SPOKE: [u32; 2] = [0, 2];
+/// And where its first bytes.
+const START: [u32; 2] = [4, 4 + Start::BITS];
+const START_MASK: u16 = (1 << Start::BITS) - 1;
 
 impl Episode {
     /// The end that opened it and its number; `None` where nobody was seen opening it. At `MAX` it only holds the place
     /// of what is to come.
     pub(super) fn new(client: Option<(usize, u32)>, time: Timestamp, next: u32) -> Episode {
-        let (marks, number) = match client {
-            None => (0, 0),
-            Some((LOW, number)) => (mark::SEEN_OPENING, number),
-            Some((_, number)) => (mark::SEEN_OPENING | mark::CLIENT_IS_HIGH, number),
+        let (marks, initial) = match client {
+            None => (0, [0, 0]),
+            Some((LOW, number)) => (mark::SEEN_OPENING, [number, 0]),
+            Some((_, number)) => (mark::SEEN_OPENING | mark::CLIENT_IS_HIGH, [0, number]),
         };
         Episode {
             last: if time == Timestamp::MAX { Timestamp::MIN } else { time },
             opened: if client.is_none() { time } else { Timestamp::MAX },
             answered: Timestamp::MAX,
-            number,
-            server_number: 0,
+            initial,
             reached: [0; 2],
             next,
             marks,
-            spoke: [0; 2],
+            said: 0,
         }
     }
 
@@ -82,9 +89,14 @@ impl Episode {
     pub(super) fn client(&self) -> Option<(usize, u32)> {
         match self.marks & (mark::SEEN_OPENING | mark::CLIENT_IS_HIGH) {
             0 => None,
-            mark::SEEN_OPENING => Some((LOW, self.number)),
-            _ => Some((HIGH, self.number)),
+            mark::SEEN_OPENING => Some((LOW, self.initial[LOW])),
+            _ => Some((HIGH, self.initial[HIGH])),
         }
+    }
+
+    /// The side that did not open it.
+    fn server(&self) -> usize {
+        if self.marks & mark::CLIENT_IS_HIGH == 0 { HIGH } else { LOW }
     }
 
     /// When the opening was seen.
@@ -104,7 +116,7 @@ impl Episode {
 
     /// The server's own number; of no meaning where it was not answered.
     pub(super) fn server_number(&self) -> u32 {
-        self.server_number
+        self.initial[self.server()]
     }
 
     /// When the handshake began, as far as it was seen; where nobody was seen opening it, the first packet.
@@ -147,7 +159,7 @@ impl Episode {
 
     /// Whether an acknowledgment of `number` may answer the payload of the SYN that `side` opened it with.
     pub(super) fn is_answered_by(&self, side: usize, number: u32) -> bool {
-        let behind = number.wrapping_sub(self.number);
+        let behind = number.wrapping_sub(self.initial[side]);
         self.marks & mark::OPENED_WITH_DATA != 0
             && self.client().is_some_and(|(client, _)| client == side)
             && (1..=u32::from(u16::MAX)).contains(&behind)
@@ -160,8 +172,36 @@ impl Episode {
             let lower = number.wrapping_sub(self.reached[side]) > u32::MAX / 2;
             if lower || !self.is_spoken() {
                 self.reached[side] = number;
+                // What was heard so far came later.
+                self.said &= !(START_MASK << START[side]);
             }
         }
+    }
+
+    /// Whether a segment of an answered episode holds its side's first bytes.
+    #[inline]
+    pub(super) fn begins(&self, side: usize, sequence: u32) -> bool {
+        sequence.wrapping_sub(self.initial[side]) == 1
+    }
+
+    /// Whether a segment that was [named](Episode::name) is the first of its side, as far as is known.
+    #[inline]
+    pub(super) fn is_lowest(&self, side: usize, sequence: u32) -> bool {
+        self.reached[side] == sequence
+    }
+
+    /// What the first bytes of a side are. Of several that begin at one number the one that says more.
+    #[inline]
+    pub(super) fn begin(&mut self, side: usize, start: Start) {
+        if start > self.start(side) {
+            self.said = self.said & !(START_MASK << START[side]) | (start as u16) << START[side];
+        }
+    }
+
+    /// What was known of a side's first bytes.
+    #[inline]
+    pub(super) fn start(&self, side: usize) -> Start {
+        Start::from_bits(self.said >> START[side] & START_MASK)
     }
 
     /// How far behind the client's initial number the lowest of `unseen` is.
@@ -172,11 +212,10 @@ impl Episode {
 
     pub(super) fn answer(&mut self, time: Timestamp, number: u32) {
         // Of two answers with different numbers the first counts, whichever came first.
-        if (time, number) < (self.answered, self.server_number) {
-            (self.answered, self.server_number) = (time, number);
-            let (client, own) = self.client().unwrap_or((LOW, 0));
-            self.reached[client] = own;
-            self.reached[client ^ 1] = number;
+        let server = self.server();
+        if (time, number) < (self.answered, self.initial[server]) {
+            (self.answered, self.initial[server]) = (time, number);
+            self.reached = self.initial;
         }
         self.touch(time);
     }
@@ -185,17 +224,24 @@ impl Episode {
     #[inline]
     pub(super) fn speak(&mut self, time: Timestamp, side: usize, payload: bool, finished: bool) {
         self.touch(time);
-        self.spoke[side] = self.spoke[side].saturating_add(1);
+        self.said += u16::from(self.spoken(side) < SEGMENTS) << SPOKE[side];
         self.marks |= if payload { mark::PAYLOAD } else { 0 } | if finished { mark::FINISHED[side] } else { 0 };
     }
 
-    /// Whether anybody spoke behind the handshake.
-    pub(super) fn spoke(&self, side: usize) -> bool {
-        self.spoke[side] != 0
+    /// Segments of a side, up to [`SEGMENTS`].
+    #[inline]
+    fn spoken(&self, side: usize) -> u16 {
+        self.said >> SPOKE[side] & SEGMENTS
     }
 
+    /// Whether a side spoke behind the handshake.
+    pub(super) fn spoke(&self, side: usize) -> bool {
+        self.spoken(side) != 0
+    }
+
+    #[inline]
     pub(super) fn is_spoken(&self) -> bool {
-        self.spoke != [0; 2]
+        self.spoke(LOW) || self.spoke(HIGH)
     }
 
     /// What the first bytes of a segment say about their sender.
@@ -206,6 +252,13 @@ impl Episode {
 
     pub(super) fn speech(&self, side: usize) -> Speech {
         Speech { request: self.marks & mark::REQUEST[side] != 0, response: self.marks & mark::RESPONSE[side] != 0 }
+    }
+
+    /// The application protocols that the first bytes of both sides show. In the middle of a connection only what means
+    /// the same anywhere counts.
+    pub(super) fn talk(&self) -> Talks {
+        let said = [self.start(LOW), self.start(HIGH)];
+        Talks::of(if self.client().is_some() { said } else { said.map(Start::anywhere) })
     }
 
     pub(super) fn refuse(&mut self, time: Timestamp) {
@@ -284,14 +337,28 @@ impl Episode {
         if self.client().is_some() == other.client().is_some() {
             self.opened = self.opened.min(other.opened);
         }
-        if (other.answered, other.server_number) < (self.answered, self.server_number) {
-            (self.answered, self.server_number) = (other.answered, other.server_number);
+        let server = self.server();
+        let answer = |episode: &Episode| (episode.answered, episode.server_number());
+        if answer(other) < answer(self) {
+            (self.answered, self.initial[server]) = answer(other);
         }
         if self.client().is_none() && other.is_spoken() {
             self.name(LOW, other.reached[LOW], other.reached[HIGH]);
         }
         for side in [LOW, HIGH] {
-            self.spoke[side] = self.spoke[side].saturating_add(other.spoke[side]);
+            // What nobody was seen opening knows only its lowest number.
+            let same = match (self.client(), other.client()) {
+                (Some(_), Some(_)) => true,
+                (None, _) => self.is_lowest(side, other.reached[side]),
+                (Some((client, _)), None) => {
+                    (side == client || self.is_answered()) && self.begins(side, other.reached[side])
+                }
+            };
+            if same {
+                self.begin(side, other.start(side));
+            }
+            let spoken = (self.spoken(side) + other.spoken(side)).min(SEGMENTS);
+            self.said = self.said & !(SEGMENTS << SPOKE[side]) | spoken << SPOKE[side];
         }
         self.marks |= other.marks & !(mark::SEEN_OPENING | mark::CLIENT_IS_HIGH | mark::OLDER | mark::LOOSE);
     }
@@ -301,8 +368,8 @@ impl Episode {
             Some(_) => (self.is_answered() || self.is_spoken()) && !self.is_probing(),
             None => {
                 self.marks & mark::PAYLOAD != 0
-                    || !self.spoke.contains(&0)
-                    || self.spoke.iter().any(|count| *count >= SEGMENTS)
+                    || self.spoke(LOW) && self.spoke(HIGH)
+                    || [LOW, HIGH].into_iter().any(|side| self.spoken(side) >= SEGMENTS)
             }
         };
         if works {

@@ -18,8 +18,10 @@ use super::ends::{Address, Ends, HIGH, LOW, Seed, other, socket};
 use super::episode::Episode;
 use super::repeated::Repeated;
 use super::row::{Alike, Rows, Single};
+use crate::activity::Activity;
 use crate::flow::{Flow, Latencies, Opening, Outcome, Proof, Side};
 use crate::protocol::Protocol;
+use crate::talk::Talks;
 use crate::time::Timestamp;
 
 /// Flows that are kept one by one. Beyond it those that somebody was seen opening are counted in rows, where views of
@@ -175,7 +177,8 @@ impl<A: Address> Gathered<A> {
         let dialled = ends.end(other(side));
         let alike = Alike { protocol, outcome, proof, dns: false, client, dialled, served: None, phase: 0 };
         let (first, last, latency) = (episode.first(), episode.last, latency(episode));
-        self.put(alike, Single { client_port, identity, first, last, latency, datagrams: 0 }, true);
+        let talk = episode.talk();
+        self.put(alike, Single { client_port, identity, first, last, latency, datagrams: 0, talk }, true);
     }
 
     /// Views with one number: answered ones with the same client and the same number of the server are of one
@@ -213,6 +216,8 @@ impl<A: Address> Gathered<A> {
         };
         let proof = proof(outcome, any(|episode| episode.opened().is_some()), any(Episode::is_answered));
         let (client, client_port) = ends.end(*side);
+        let mut talk = Talks::default();
+        views.iter().for_each(|(_, _, episode)| talk.merge(episode.talk()));
         let single = Single {
             client_port,
             identity: first.client().map_or(0, |(_, number)| number),
@@ -220,6 +225,7 @@ impl<A: Address> Gathered<A> {
             last: views.iter().map(|(_, _, episode)| episode.last).max().unwrap_or_default(),
             latency: latency(first),
             datagrams: 0,
+            talk,
         };
         let alike = Alike { protocol, outcome, proof, dns: false, client, dialled, served, phase: 0 };
         self.put(alike, single, alone);
@@ -254,9 +260,11 @@ impl<A: Address> Gathered<A> {
             first: single.first,
             last: single.last,
             newest: single.first,
+            activity: Activity::at(single.first),
             latency,
             datagrams: u64::from(single.datagrams),
             dns: alike.dns,
+            talk: single.talk,
         });
     }
 
@@ -275,9 +283,11 @@ impl<A: Address> Gathered<A> {
             first: episode.first(),
             last: episode.last,
             newest: episode.first(),
+            activity: Activity::at(episode.first()),
             latency: Latencies::default(),
             datagrams: 0,
             dns: false,
+            talk: episode.talk(),
         };
         if self.singles.len() < MAX_SINGLES {
             self.singles.push(flow);
@@ -298,6 +308,8 @@ impl<A: Address> Gathered<A> {
                 known.first = known.first.min(flow.first);
                 known.last = known.last.max(flow.last);
                 known.newest = known.newest.max(flow.newest);
+                known.activity.merge(&flow.activity);
+                known.talk.merge(flow.talk);
             }
         }
     }

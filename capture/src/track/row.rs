@@ -8,8 +8,10 @@ use std::net::IpAddr;
 use super::connection::BATCH;
 use super::ends::{Address, Key, Seed, socket};
 use super::table::Table;
+use crate::activity::Activity;
 use crate::flow::{Flow, Latencies, Opening, Outcome, Proof, Socket};
 use crate::protocol::Protocol;
+use crate::talk::Talks;
 use crate::time::Timestamp;
 
 /// What the conversations of a row have in common.
@@ -53,17 +55,28 @@ pub(super) struct Single {
     /// Microseconds.
     pub(super) latency: Option<u32>,
     pub(super) datagrams: u32,
+    pub(super) talk: Talks,
+}
+
+/// What tells one conversation of a row from the others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Sample {
+    first: Timestamp,
+    client_port: u16,
+    identity: u32,
 }
 
 #[derive(Debug)]
 struct Row {
     /// The earliest of the conversations: a row of one is printed as what it is.
-    sample: Single,
+    sample: Sample,
     connections: u64,
     last: Timestamp,
     newest: Timestamp,
     latency: Latencies,
     datagrams: u64,
+    activity: Activity,
+    talk: Talks,
 }
 
 /// All rows of one family.
@@ -147,28 +160,35 @@ impl<A: Address> Rows<A> {
     }
 }
 
+impl Sample {
+    fn of(single: &Single) -> Sample {
+        Sample { first: single.first, client_port: single.client_port, identity: single.identity }
+    }
+}
+
 impl Row {
     /// Of no conversation yet.
-    fn new(sample: &Single) -> Row {
+    fn new(single: &Single) -> Row {
         Row {
-            sample: *sample,
+            sample: Sample::of(single),
             connections: 0,
-            last: sample.last,
-            newest: sample.first,
+            last: single.last,
+            newest: single.first,
             latency: Latencies::default(),
             datagrams: 0,
+            activity: Activity::default(),
+            talk: Talks::default(),
         }
     }
 
     fn count(&mut self, single: &Single) {
-        let age = |single: &Single| (single.first, single.client_port, single.identity);
-        if age(single) < age(&self.sample) {
-            self.sample = *single;
-        }
+        self.sample = self.sample.min(Sample::of(single));
         self.connections += 1;
         self.last = self.last.max(single.last);
         self.newest = self.newest.max(single.first);
         self.datagrams += u64::from(single.datagrams);
+        self.activity.note(single.first);
+        self.talk.merge(single.talk);
         if let Some(latency) = single.latency {
             self.latency.record(latency);
         }
@@ -192,9 +212,11 @@ impl Row {
             first: self.sample.first,
             last: self.last,
             newest: self.newest,
+            activity: self.activity.clone(),
             latency: self.latency.clone(),
             datagrams: self.datagrams,
             dns: alike.dns,
+            talk: self.talk,
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::connection::{Loose, LooseEnd};
-use super::ends::other;
+use super::ends::{HIGH, LOW, other};
 use super::episode::Episode;
 use crate::flow::Outcome;
 use crate::time::SECOND;
@@ -144,6 +144,7 @@ fn crossing(episodes: &mut Vec<Episode>) {
         let other = episodes[second];
         episodes[first].answer(other.first(), other.client().map_or(0, |(_, number)| number));
         episodes[first].touch(other.last);
+        [LOW, HIGH].into_iter().for_each(|side| episodes[first].begin(side, other.start(side)));
         gone.insert(second);
     }
     let mut at = 0..;

@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::flow::{Opening, Outcome, Proof};
 use crate::packet::{Chunk, Lead, Quoted, Sctp, flag};
+use crate::talk::{Talk, Talks};
 use crate::time::SECOND;
 
 const SYN: u8 = flag::SYN;
@@ -361,6 +362,102 @@ fn an_address_that_changes_hands_starts_afresh() {
     assert_eq!(flows.iter().map(|flow| flow.datagrams).collect::<Vec<_>>(), [2, 1]);
 }
 
+/// The talk of all flows.
+fn talk(events: &[(i64, Sent)]) -> String {
+    let mut talks = Talks::default();
+    track(events).flows.iter().for_each(|flow| talks.merge(flow.talk));
+    let names: Vec<&str> = talks.iter().map(Talk::name).collect();
+    names.join(", ")
+}
+
+#[test]
+fn the_first_bytes_of_each_side_tell_what_is_spoken() {
+    let said = |from, to, sequence, words| Sent::Tcp(from, to, ACK, sequence, 7, words);
+    let open = vec![(0, tcp(C, S, SYN, 100, 0)), (300, tcp(S, C, SYN_ACK, 500, 101))];
+    let ask = (400, Sent::Tcp(C, S, ACK, 101, 501, b"*1\r\n$4\r\nPING\r\n"));
+    let with = |rest: Vec<(i64, Sent)>| [open.clone(), rest].concat();
+    let rows = [
+        ("a connection with HTTP", whole(S, 0), "HTTP"),
+        ("two views of it", [whole(VIP, 0), whole(S, 95)].concat(), "HTTP"),
+        ("only the server's word", with(vec![(9, said(S, C, 501, b"220 hello"))]), "SMTP or FTP"),
+        ("what is said later", with(vec![(9, said(S, C, 501, b"hello")), (19, said(S, C, 506, b"220 hello"))]), ""),
+        (
+            "a word twice, once with less of it",
+            with(vec![(9, said(C, S, 101, b"SS")), (19, said(C, S, 101, b"SSH-2.0-"))]),
+            "SSH",
+        ),
+        ("one captured side", vec![open[0].clone(), ask.clone()], "Redis"),
+        ("the other one", vec![open[1].clone(), (400, said(S, C, 501, b"HTTP/1.1 200"))], "HTTP"),
+        (
+            "a number that goes round",
+            vec![
+                (0, tcp(C, S, SYN, u32::MAX, 0)),
+                (300, tcp(S, C, SYN_ACK, 500, 0)),
+                (400, Sent::Tcp(C, S, ACK, 0, 501, b"SSH-2.0-x\r\n")),
+            ],
+            "SSH",
+        ),
+        (
+            "a SYN with data",
+            vec![(0, Sent::Tcp(C, S, SYN, 100, 0, b"GET / HTTP/1.1\r\n")), (300, tcp(S, C, SYN_ACK, 500, 116))],
+            "HTTP",
+        ),
+        (
+            "refused encryption",
+            with(vec![
+                (400, Sent::Tcp(C, S, ACK, 101, 501, b"\0\0\0\x08\x04\xd2\x16\x2f")),
+                (500, Sent::Tcp(S, C, ACK, 501, 109, b"N")),
+                (600, Sent::Tcp(C, S, ACK, 109, 502, b"\0\0\0\x54\0\x03\0\0user\0")),
+            ]),
+            "PostgreSQL",
+        ),
+        ("the middle of one", vec![(0, Sent::Tcp(C, S, ACK, 900, 700, b"*1\r\n$4\r\nPING\r\n"))], "Redis"),
+        (
+            "the middle of one, where the word may be anything",
+            vec![(0, Sent::Tcp(S, C, ACK, 900, 700, b"220 lines"))],
+            "",
+        ),
+        (
+            "the middle of one, with an acknowledgment first",
+            vec![
+                (0, Sent::Tcp(S, C, ACK, 700, 900, b"abc")),
+                (9, Sent::Tcp(C, S, ACK, 900, 703, b"GET / HTTP/1.1")),
+                (19, Sent::Tcp(S, C, ACK, 703, 914, b"SSH-2.0-x")),
+            ],
+            "HTTP",
+        ),
+    ];
+    for (what, mut events, expected) in rows {
+        assert_eq!(talk(&events), expected, "{what}");
+        events.reverse();
+        assert_eq!(talk(&events), expected, "{what}, the last packet first");
+    }
+}
+
+#[test]
+fn a_connection_is_one_line_of_the_cache() {
+    assert_eq!(size_of::<(ends::Ends<Ipv4Addr>, episode::Episode)>(), 64);
+}
+
+#[test]
+fn activity_is_when_connections_were_opened() {
+    let minutes = |minutes: &[i64]| minutes.iter().map(|minute| Timestamp(minute * 60 * SECOND)).collect::<Vec<_>>();
+    // Fifty connections of four minutes alike, one of which lasts until the ninth; and one that nobody saw opening.
+    let mut events: Vec<(i64, Sent)> = Vec::new();
+    for port in 0..50u16 {
+        let client: &'static str = Box::leak(format!("10.0.0.1:{}", 20_000 + port).into_boxed_str());
+        let at = i64::from(port % 4) * 2 * 60_000_000 + 1_000;
+        events.push((at, tcp(client, S, SYN, u32::from(port) * 1000 + 1, 0)));
+        events.push((at + 300, tcp(S, client, SYN_ACK, u32::from(port) + 7, u32::from(port) * 1000 + 2)));
+        events.push((9 * 60_000_000, tcp(client, S, ACK, u32::from(port) * 1000 + 2, u32::from(port) + 8)));
+    }
+    events.push((5 * 60_000_000, data("10.0.0.9:1", S, 4)));
+    let flows = track(&events).flows;
+    let found: Vec<(u64, Vec<Timestamp>)> =
+        flows.iter().map(|flow| (flow.connections, flow.activity.iter().collect())).collect();
+    assert_eq!(found, [(50, minutes(&[0, 2, 4, 6])), (1, minutes(&[5]))]);
+}
+
 fn busy() -> Vec<(i64, Sent)> {
     let mut events = vec![(0, data(C, S, 9))];
     for at in [20_000_000, 20_000_400] {
@@ -388,7 +485,13 @@ fn busy() -> Vec<(i64, Sent)> {
 fn again(courses: &[(u8, bool, i64)]) -> Vec<(i64, Sent)> {
     let mut events = Vec::new();
     let mut at = 0;
-    for (course, half, gap) in courses {
+    // What each says shows in nothing but its talk.
+    let words: [(&[u8], &[u8]); 3] = [
+        (b"GET / HTTP/1.1\r\n", b"HTTP/1.1 200"),
+        (b"*1\r\n$4\r\nPING\r\n\r\n", b"+OK\r\n-------"),
+        (b"hello, hello!!!!", b"220 good day"),
+    ];
+    for ((course, half, gap), (request, response)) in courses.iter().zip(words.into_iter().cycle()) {
         at += 3_000_000 + gap;
         // A step in 4 µs, as RFC 9293 §3.4.1 has it.
         let number = (at / 4) as u32;
@@ -396,16 +499,18 @@ fn again(courses: &[(u8, bool, i64)]) -> Vec<(i64, Sent)> {
         let syn = (at, tcp(C, S, SYN, ours, 0));
         let syn_ack = (at + 300, tcp(S, C, SYN_ACK, theirs, ours + 1));
         let talk = [
-            (at + 400, Sent::Tcp(C, S, ACK, ours + 1, theirs + 1, b"GET / HTTP/1.1\r\n")),
-            (at + 700, Sent::Tcp(S, C, ACK, theirs + 1, ours + 17, b"HTTP/1.1 200")),
-            (at + 900, tcp(C, S, FIN_ACK, ours + 17, theirs + 13)),
+            (at + 320, tcp(C, S, ACK, ours + 1, theirs + 1)),
+            (at + 400, Sent::Tcp(C, S, ACK, ours + 1, theirs + 1, request)),
+            (at + 700, Sent::Tcp(S, C, ACK, theirs + 1, ours + 17, response)),
+            (at + 800, Sent::Tcp(C, S, ACK, ours + 17, theirs + 13, b"SSH-2.0-")),
+            (at + 900, tcp(C, S, FIN_ACK, ours + 25, theirs + 13)),
         ];
         let one = match course {
             0 => vec![syn, (at + 90, tcp(S, C, RST_ACK, 0, ours + 1))],
             1 => vec![syn.clone(), (at + 1_000_000, syn.1)],
             2 => vec![syn, syn_ack, (at + 350, tcp(C, S, RST, ours + 1, 0))],
             3 => vec![syn, (at + 90, Sent::Unreachable(Protocol::Tcp, C, S, ours))],
-            4 => [vec![syn, syn_ack], talk.to_vec(), vec![(at + 950, tcp(C, S, RST_ACK, ours + 18, theirs + 13))]]
+            4 => [vec![syn, syn_ack], talk.to_vec(), vec![(at + 950, tcp(C, S, RST_ACK, ours + 26, theirs + 13))]]
                 .concat(),
             _ => [vec![syn, syn_ack], talk.to_vec()].concat(),
         };
@@ -454,7 +559,7 @@ proptest! {
     #[test]
     fn order_does_not_matter_where_ports_are_used_again(
         courses in proptest::collection::vec((0u8..6, any::<bool>(), 0i64..2_000_000), 1..4),
-        delays in proptest::collection::vec(0i64..2_000_000, 25),
+        delays in proptest::collection::vec(0i64..2_000_000, 29),
     ) {
         let events = again(&courses);
         let mut order: Vec<usize> = (0..events.len()).collect();

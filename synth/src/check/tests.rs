@@ -64,9 +64,11 @@ fn flow(text: &str) -> Flow {
         last: time(last),
         connections: 1,
         newest: time(first),
+        activity: capture::Activity::at(time(first)),
         latency: Default::default(),
         datagrams: 0,
         dns: false,
+        talk: Default::default(),
     }
 }
 

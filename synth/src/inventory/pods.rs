@@ -26,6 +26,7 @@ struct Raw {
     /// Addresses it had before.
     former: Vec<IpAddr>,
     uid: Option<String>,
+    service_account: Option<String>,
 }
 
 impl Inventory {
@@ -53,7 +54,14 @@ impl Inventory {
         }
         for (workload, templates) in &made {
             let pods = templates.iter().filter_map(|stored| template_pod(&stored.object.object, workload));
-            raw.extend(pods.map(|pod| Raw { pod, from: Timestamp::MAX, to: None, former: Vec::new(), uid: None }));
+            raw.extend(pods.map(|pod| Raw {
+                pod,
+                from: Timestamp::MAX,
+                to: None,
+                former: Vec::new(),
+                uid: None,
+                service_account: None,
+            }));
         }
         raw.sort_by(|a, b| {
             let key = |raw: &Raw| (raw.from, raw.uid.clone());
@@ -70,6 +78,7 @@ impl Inventory {
             let pod = &raw.pod;
             let info = self.workloads.entry(pod.workload.clone()).or_default();
             info.pods.push(PodId(index as u32));
+            info.service_account = info.service_account.take().or_else(|| raw.service_account.clone());
             // A rollout may be changing it: as long as one pod has a network of its own, policies apply to it.
             info.host_network = pod.host_network && (info.pods.len() == 1 || info.host_network);
             info.from_template |= raw.from == Timestamp::MAX;
@@ -185,6 +194,7 @@ impl Inventory {
             to,
             former: Vec::new(),
             uid: metadata.uid.clone(),
+            service_account: object.spec.service_account_name.clone().filter(|name| !name.is_empty()),
         }
     }
 

@@ -22,6 +22,8 @@ pub struct WorkloadInfo {
     pub labels: Labels,
     /// Whether its pods use their node's network.
     pub host_network: bool,
+    /// `spec.serviceAccountName` of its first pod that names one; the API server fills in `default` where none does.
+    pub service_account: Option<String>,
     /// Whether the cluster input holds no pod of it and one was made from its template.
     pub from_template: bool,
     /// `spec.replicas`: the owner's own, else the sum of those of the controllers it owns; `None` where nothing says it.

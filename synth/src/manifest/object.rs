@@ -93,6 +93,7 @@ pub struct Pod {
 pub struct PodSpec {
     pub node_name: Option<String>,
     pub host_network: Option<bool>,
+    pub service_account_name: Option<String>,
     pub containers: Option<Vec<Container>>,
     pub init_containers: Option<Vec<Container>>,
 }

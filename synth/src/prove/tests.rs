@@ -50,9 +50,11 @@ fn flow(client: &str, server: &str, port: u16) -> Flow {
         last: first,
         connections: 1,
         newest: first,
+        activity: capture::Activity::at(first),
         latency: Default::default(),
         datagrams: 0,
         dns: false,
+        talk: Default::default(),
     }
 }
 

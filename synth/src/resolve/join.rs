@@ -77,6 +77,13 @@ impl Conversation {
 
     fn absorb(&mut self, view: Conversation) {
         self.served = Some(view.dialled);
+        // Two views of one opening are one time, on whichever side of a minute's end they fall.
+        match (self.connections, view.connections) {
+            (1, 1) if self.first <= view.first => {}
+            (1, 1) => self.activity = view.activity,
+            _ => self.activity.merge(&view.activity),
+        }
+        self.talk.merge(view.talk);
         self.first = self.first.min(view.first);
         self.last = self.last.max(view.last);
         self.datagrams = self.datagrams.max(view.datagrams);

@@ -84,9 +84,11 @@ fn conversation(flow: &Flow, known: &Known, inventory: &Inventory) -> Conversati
         first: flow.first,
         last: flow.last,
         newest: flow.newest,
+        activity: flow.activity.clone(),
         latency: flow.latency.clone(),
         datagrams: flow.datagrams,
         dns: flow.dns,
+        talk: flow.talk,
         identity: None,
         translated: false,
     };

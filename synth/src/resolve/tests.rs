@@ -136,9 +136,11 @@ fn flow(text: &str) -> Flow {
         last: first.plus(SECOND),
         connections: 1,
         newest: first,
+        activity: capture::Activity::at(first),
         latency: Default::default(),
         datagrams: if udp { number("sent", 1.0) as u64 } else { 0 },
         dns: rest.contains(&"dns"),
+        talk: Default::default(),
     }
 }
 

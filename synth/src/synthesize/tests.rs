@@ -115,9 +115,11 @@ fn flow(text: &str) -> Flow {
         last: first,
         connections: 1,
         newest: first,
+        activity: capture::Activity::at(first),
         latency: Default::default(),
         datagrams: if udp { value("sent").unwrap_or(1) as u64 } else { 0 },
         dns: words.contains(&"dns"),
+        talk: Default::default(),
     }
 }
 

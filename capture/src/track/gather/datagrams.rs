@@ -7,6 +7,7 @@ use super::super::row::{Alike, Single};
 use super::Gathered;
 use crate::flow::{Outcome, Proof};
 use crate::protocol::Protocol;
+use crate::talk::Talks;
 
 impl<A: Address> Gathered<A> {
     /// Takes the conversations that are `ripe` out of `datagrams`; `sources` is the number of files.
@@ -51,6 +52,7 @@ impl<A: Address> Gathered<A> {
                     Outcome::Answered => 0,
                     _ => datagrams.different(ends, conversation, sources),
                 },
+                talk: Talks::default(),
             };
             let alike = Alike {
                 protocol: Protocol::Udp,
