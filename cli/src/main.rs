@@ -7,6 +7,7 @@ mod account;
 mod args;
 mod captures;
 mod check;
+mod completeness;
 mod declared;
 mod diff;
 mod drawing;
