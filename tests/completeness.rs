@@ -7,7 +7,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use crate::packets::{ETHERNET, pcap};
-use crate::program::{Run, run};
+use crate::program::{self, Run};
 use crate::traffic;
 
 /// `web`, `api`, `backup` and `db`.
@@ -46,8 +46,12 @@ fn two_days() -> String {
     script
 }
 
+fn run_in(directory: &Path, args: &str) -> Run {
+    program::run(directory, &format!("{args} --cluster cluster.yaml"))
+}
+
 fn learned(directory: &Path, args: &str) -> (Run, Value) {
-    let run = run(directory, &format!("{args} --cluster cluster.yaml --summary summary.json"));
+    let run = run_in(directory, &format!("{args} --summary summary.json"));
     assert_eq!(run.exit, 0, "{run:#?}");
     let account: Value = serde_json::from_str(&fs::read_to_string(directory.join("summary.json")).unwrap()).unwrap();
     (run, account["completeness"].clone())
@@ -99,7 +103,7 @@ fn what_is_new_at_the_end_is_not_stable() {
     );
     assert_eq!(total["new_edges"]["last_hour"], 12);
     assert_eq!(total["new_edges"]["last"], "2026-11-02T23:40:00.011Z");
-    // 12 of 211; 12 * 11 / 2; and half of that, for two days of which one edge was seen in each.
+    // 12 of 211; 12 * 11 / 2; and over two days, in each of which two edges were seen, half of 12 * 11 / 6.
     assert_eq!(total["unseen_connections"], 0.0569);
     assert_eq!(total["unseen_edges"], json!({ "chao1": 66.0, "chao2": 11.0 }));
     let states: Vec<&str> =
@@ -144,13 +148,17 @@ fn next_to_nothing_is_said_to_be_that() {
     ]);
     let (run, found) = learned(directory.path(), "flows --pcap short.pcap");
     assert_eq!((&found["total"]["state"], &found["total"]["unseen_connections"]), (&json!("learning"), &json!(1.0)));
-    let line = "learning: watched for 0 s only; about 100 % of connections would go to edges not seen yet\n";
+    let line = "learning: watched for a moment only; about 100 % of connections would go to edges not seen yet\n";
     assert!(run.stderr.contains(line), "{}", run.stderr);
     let (run, found) = learned(directory.path(), "flows --pcap empty.pcap");
     assert_eq!((found, run.stderr.contains("learning")), (Value::Null, false));
     let (run, found) = learned(directory.path(), "flows --pcap refused.pcap");
     assert_eq!((&found["total"]["edges"], run.stderr.contains("learning")), (&json!(0), false));
-    // Who checks policies does not learn.
-    let (run, found) = learned(directory.path(), "check --pcap short.pcap");
-    assert_eq!((found, run.stderr.contains("learning")), (Value::Null, false));
+    // Who checks policies does not learn, and who is quiet hears nothing.
+    let checked = run_in(directory.path(), "check --pcap short.pcap --summary checked.json");
+    assert!(!checked.stderr.contains("learning"), "{}", checked.stderr);
+    let account = fs::read_to_string(directory.path().join("checked.json")).unwrap();
+    assert!(!account.contains("completeness") && account.contains("conversations"), "{account}");
+    let (run, found) = learned(directory.path(), "flows -q --pcap short.pcap");
+    assert_eq!((run.stderr.as_str(), &found["total"]["edges"]), ("", &json!(1)));
 }

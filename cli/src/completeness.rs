@@ -88,7 +88,7 @@ fn new_edges(count: u64) -> String {
 fn duration(nanoseconds: i64) -> String {
     let seconds = nanoseconds / SECOND;
     let units = [(86_400, "d"), (3600, "h"), (60, "min"), (1, "s")];
-    let Some(largest) = units.iter().position(|(length, _)| seconds >= *length) else { return "0 s".to_string() };
+    let Some(largest) = units.iter().position(|(length, _)| seconds >= *length) else { return "a moment".to_string() };
     let (length, unit) = units[largest];
     let mut text = format!("{} {unit}", seconds / length);
     if let Some((next, unit)) = units.get(largest + 1).filter(|(next, _)| seconds % length >= *next) {
@@ -228,7 +228,7 @@ mod tests {
     #[test]
     fn durations() {
         for (seconds, text) in [
-            (0, "0 s"),
+            (0, "a moment"),
             (59, "59 s"),
             (60, "1 min"),
             (3599, "59 min 59 s"),
