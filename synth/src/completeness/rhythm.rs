@@ -160,7 +160,9 @@ mod tests {
         let jobs = |period: usize, length: i64| {
             (60..week).step_by(period).flat_map(move |start| start..start + length).collect::<Vec<i64>>()
         };
-        let rows: Vec<(&str, Vec<i64>, Rhythm, Option<(i64, i64)>)> = vec![
+        // The minutes, and the median and the longest gap in minutes.
+        type Row = (&'static str, Vec<i64>, Rhythm, Option<(i64, i64)>);
+        let rows: Vec<Row> = vec![
             ("every minute", (0..week).collect(), Rhythm::Throughout, None),
             (
                 "every minute, but for a day",

@@ -209,7 +209,9 @@ fn identity_is_bound_in_time() {
 fn times_and_talks_survive_every_join() {
     let with = |text: &str, talk: Talk| Flow { talk: [talk].into_iter().collect(), ..flow(text) };
     // Noon is where a minute begins.
-    let rows: [(&str, &[Flow], &[i64], &[Talk]); 3] = [
+    // The seconds behind noon at which the bins begin.
+    type Row<'a> = (&'static str, &'a [Flow], &'a [i64], &'a [Talk]);
+    let rows: [Row<'_>; 3] = [
         (
             "two views of one connection, on both sides of noon",
             &[
