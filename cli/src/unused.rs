@@ -17,12 +17,15 @@ use crate::ignore::{IgnoredFinding, Ignores};
 use crate::selection::Selection;
 use crate::summary::number;
 use crate::watch::Coverage;
-use crate::{account, captures, catalogue, generate, ignore, input, markdown, sarif, summary, table};
+use crate::{account, captures, catalogue, completeness, generate, ignore, input, markdown, sarif, summary, table};
 
 #[derive(Serialize)]
 struct Report<'a> {
     window: Window,
     coverage: Covered,
+    /// How much of the traffic has been learned.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    completeness: Option<completeness::Report<'a>>,
     findings: Vec<&'a RawValue>,
     /// Only with `--ignore`, as the next.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -140,6 +143,7 @@ pub(crate) fn run(args: &UnusedArgs, out: &mut impl Write) -> anyhow::Result<Exi
     let reading = &args.flows.reading;
     let coverage = Coverage::new(&traffic, &reading.window, &resolved.doubts, &resolved.graph, inventory, watched);
     gate(&mut findings, &args.gate.gate(CAPTURES), &coverage.watch, set, inventory, options);
+    let learned = completeness::measure(&resolved.graph, &traffic, reading);
     let mut rules = catalogue::unused();
     rules.push(ignore::rule());
     let found = findings.into_iter().map(|finding| Ok((item(&finding, set)?, finding)));
@@ -162,6 +166,7 @@ pub(crate) fn run(args: &UnusedArgs, out: &mut impl Write) -> anyhow::Result<Exi
                     pods: [coverage.pods.0, coverage.pods.1],
                     lost: watch.lost,
                 },
+                completeness: learned.as_ref().map(completeness::Report::new),
                 findings: sorted.shown.iter().map(|(item, _)| &*item.details).collect(),
                 ignored: (!ignores.is_empty()).then(|| sorted.ignored_json()),
                 expired: (!ignores.is_empty()).then(|| sorted.expired_json()),
@@ -176,10 +181,11 @@ pub(crate) fn run(args: &UnusedArgs, out: &mut impl Write) -> anyhow::Result<Exi
     out.flush()?;
     let refused = summary::objects(&cluster, proposed.as_ref())?;
     captures::damage(&traffic)?;
-    account::write(reading.summary.as_deref(), &traffic, &resolved.doubts)?;
+    account::write(reading.summary.as_deref(), &traffic, &resolved.doubts, learned.as_ref())?;
     sorted.warn(args.quiet)?;
     if !args.quiet {
         summary::traffic(&traffic, &resolved.doubts, &cluster)?;
+        completeness::print(learned.as_ref(), args.quiet)?;
         tell(&findings, set, &coverage, &sorted.ignored_words())?;
     }
     let standing = finding::exit(sorted.items()) == Exit::Findings;
