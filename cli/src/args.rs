@@ -340,6 +340,9 @@ pub(crate) struct Ignored {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct UnusedArgs {
+    /// Write each policy that can be smaller, without what is not needed, to NAMESPACE/NAME.yaml in a directory
+    #[arg(long, value_name = "DIR")]
+    pub(crate) suggest: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) flows: FlowInput,
     #[command(flatten)]

@@ -1,13 +1,19 @@
 //! `ringfence unused`: allow rules that no observed flow needs.
 
+use std::fs;
 use std::io::{self, Write};
+use std::path::Path;
+
+use anyhow::Context;
 
 use capture::time::SECOND;
 use serde::Serialize;
 use serde_json::value::RawValue;
+use synth::part::PolicyIndex;
 use synth::policy::{AnyPolicy, PolicySet};
 use synth::resolve::resolve;
 use synth::unused::gate::{duration, gate};
+use synth::unused::suggest::{Suggestions, suggest};
 use synth::unused::{Finding, unused};
 
 use crate::args::{FindingsFormat, UnusedArgs};
@@ -188,6 +194,11 @@ pub(crate) fn run(args: &UnusedArgs, out: &mut impl Write) -> anyhow::Result<Exi
         completeness::print(learned.as_ref(), args.quiet)?;
         tell(&findings, set, &coverage, &sorted.ignored_words())?;
     }
+    if let Some(directory) = &args.suggest {
+        let suggestions =
+            suggest(&findings, &resolved.graph, set, inventory, options, |file| fs::read_to_string(file).ok())?;
+        write(&suggestions, set, directory, args.quiet)?;
+    }
     let standing = finding::exit(sorted.items()) == Exit::Findings;
     Ok(if refused || traffic.unreadable().is_some() {
         Exit::Unusable
@@ -208,7 +219,13 @@ fn item(finding: &Finding, set: PolicySet<'_>) -> anyhow::Result<Item> {
     let details = Entry::new(finding, set);
     let message = match finding.missing.is_empty() {
         true => format!("{} of {}: {}", status.name(), finding.part.name(set), finding.message),
-        false => format!("{} of {}: {}; but {}", status.name(), finding.part.name(set), finding.message, finding.missing.join("; ")),
+        false => format!(
+            "{} of {}: {}; but {}",
+            status.name(),
+            finding.part.name(set),
+            finding.message,
+            finding.missing.join("; ")
+        ),
     };
     let (rule, severity) = match finding.missing.is_empty() {
         true => (status.name(), catalogue::unused_severity(status)),
@@ -243,6 +260,39 @@ fn print(findings: &[&Finding], set: PolicySet<'_>, out: &mut impl Write) -> any
         })
         .collect();
     table::write(out, ["FINDING", "POLICY", "PART", "HITS", "WHERE", "WHY"], &lines)?;
+    Ok(())
+}
+
+/// Writes what `--suggest` asks for, one file for each policy.
+fn write(suggestions: &Suggestions, set: PolicySet<'_>, directory: &Path, quiet: bool) -> anyhow::Result<()> {
+    let mut err = io::stderr().lock();
+    for suggestion in &suggestions.policies {
+        let PolicyIndex::Network(index) = suggestion.policy else { continue };
+        let policy = &set.network[index];
+        let file = directory.join(&policy.namespace).join(format!("{}.yaml", policy.name));
+        let parts = suggestion.parts.len();
+        let parts = if parts == 1 { "1 part".to_string() } else { format!("{parts} parts") };
+        match &suggestion.yaml {
+            Some(yaml) => {
+                fs::create_dir_all(directory.join(&policy.namespace))
+                    .with_context(|| directory.display().to_string())?;
+                fs::write(&file, yaml).with_context(|| file.display().to_string())?;
+                let lost = if suggestion.kept { "" } else { ", written anew: its comments are not kept" };
+                if !quiet {
+                    writeln!(err, "{}: {} without or with less of {parts}{lost}", file.display(), policy.id())?;
+                }
+            }
+            None => writeln!(err, "{}: {} can be deleted", policy.origin, policy.id())?,
+        }
+    }
+    if !quiet {
+        for left in &suggestions.left {
+            writeln!(err, "not suggested: {left}")?;
+        }
+        if suggestions.policies.is_empty() {
+            writeln!(err, "nothing to suggest")?;
+        }
+    }
     Ok(())
 }
 

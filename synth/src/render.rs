@@ -105,6 +105,16 @@ fn comment(text: &mut String, indent: usize, line: &str) {
     text.push_str(&format!("{:indent$}# {clean}\n", ""));
 }
 
+/// Appends elements of `from` or `to`, indented.
+pub(crate) fn peers(text: &mut String, indent: usize, peers: &[Peer]) {
+    push(text, indent, &Value::Array(peers.iter().map(peer_value).collect()));
+}
+
+/// Appends elements of `ports`, indented.
+pub(crate) fn ports(text: &mut String, indent: usize, ports: &[PolicyPort]) {
+    push(text, indent, &Value::Array(ports.iter().map(port_value).collect()));
+}
+
 /// Appends a value in block style, indented.
 fn push(text: &mut String, indent: usize, value: &Value) {
     let options = serde_saphyr::ser_options! { compact_list_indent: true, prefer_block_scalars: false };

@@ -10,10 +10,12 @@
 
 mod broad;
 mod dead;
+mod edit;
 pub mod gate;
 mod matched;
 mod needs;
 mod redundant;
+pub mod suggest;
 mod uses;
 mod words;
 
@@ -24,10 +26,11 @@ use capture::Timestamp;
 use crate::evaluate::Options;
 use crate::graph::Graph;
 use crate::inventory::Inventory;
-use crate::part::{self, Part, Removed};
-use crate::policy::{Direction, PolicySet};
+use crate::part::{self, Part, PolicyIndex, Removed};
+use crate::policy::{Direction, PolicyPort, PolicySet, PortMatch};
 use crate::render::thousands;
 
+pub use broad::Suffices;
 pub use redundant::Basis;
 
 /// What is said about a part of a policy.
@@ -79,6 +82,8 @@ pub struct Finding {
     pub unresolved: u64,
     /// What it means, and what would suffice instead.
     pub message: String,
+    /// What would suffice instead of something that is too broad, where it can be written down.
+    pub suffices: Option<Suffices>,
     /// Parts that could go in its place: of all of them one has to stay.
     pub one_of: Vec<Part>,
     /// What is missing before anybody should act on it; nothing where the evidence suffices.
@@ -123,7 +128,7 @@ pub fn unused(
     let evaluator = inventory.evaluator(PolicySet { cluster: &masked, ..set }).with_options(options);
     let uses = uses::Uses::new(graph, &evaluator, inventory, proposed);
     let size = |rule: Part| sizes.get(&rule).copied().unwrap_or_default();
-    let unneeded = needs::unneeded(&rules, &uses, size, &mut removed);
+    let unneeded = needs::unneeded(&rules, &uses, size, |part| is_other_dns(part, set, &uses), &mut removed);
     let broad = broad::broad(set, &rules, &uses, &workloads, options, &removed);
 
     let finding = |part: Part, status: Status, message: String| {
@@ -136,6 +141,7 @@ pub fn unused(
             last_hit: used.last,
             unresolved: uses.of(part.whole_rule()).unresolved,
             message,
+            suffices: None,
             one_of: Vec::new(),
             missing: Vec::new(),
         }
@@ -155,8 +161,8 @@ pub fn unused(
         let one_of = found.instead.into_iter().filter(|rule| *rule != found.part.whole_rule()).collect();
         add(Finding { one_of, ..finding(found.part, Status::Unused, message) });
     }
-    for (part, message) in broad {
-        add(finding(part, Status::Overbroad, message));
+    for (part, message, suffices) in broad {
+        add(Finding { suffices, ..finding(part, Status::Overbroad, message) });
     }
     for (part, contradiction) in &uses.contradictions {
         let edges: Vec<String> = contradiction.edges.iter().cloned().collect();
@@ -182,6 +188,35 @@ pub fn unused(
     findings.retain(|finding| finding.status == Status::NotEnforced || !is_inside(finding.part));
     findings.sort_by(|a, b| place(a, set).cmp(&place(b, set)));
     findings
+}
+
+/// Whether a port is that of DNS over one transport, beside the same port over the other that was used.
+fn is_other_dns(part: Part, set: PolicySet<'_>, uses: &uses::Uses) -> bool {
+    let (PolicyIndex::Network(index), Some(direction), Some(number), Some(port)) =
+        (part.policy, part.direction, part.rule, part.port)
+    else {
+        return false;
+    };
+    let Some(rule) = set.network[index].rules(direction).and_then(|rules| rules.get(number)) else { return false };
+    let ports = rule.ports.listed();
+    let is_dns = |port: &PolicyPort| match &port.port {
+        PortMatch::Range(range) => range.from() == range.to() && capture::names::is_dns_port(range.from()),
+        PortMatch::Named(name) => name.starts_with("dns"),
+        PortMatch::Every => false,
+    };
+    // CoreDNS' own manifests name the ports `dns` and `dns-tcp`.
+    let stem = |port: &PortMatch| match port {
+        PortMatch::Named(name) => Some(name.trim_end_matches("-tcp").to_string()),
+        PortMatch::Range(range) => Some(range.from().to_string()),
+        PortMatch::Every => None,
+    };
+    let twin = |(at, other): (usize, &PolicyPort)| {
+        at != port
+            && other.protocol != ports[port].protocol
+            && stem(&other.port) == stem(&ports[port].port)
+            && uses.of(part.whole_rule().with_port(at)).hits > 0
+    };
+    ports.get(port).is_some_and(is_dns) && ports.iter().enumerate().any(twin)
 }
 
 /// What findings are sorted by.

@@ -8,6 +8,7 @@ use crate::evaluate::Options;
 use crate::inventory::Inventory;
 use crate::label::{Labels, NAMESPACE_NAME, Requirement, Selector};
 use crate::policy::{Namespaces, Peer, PolicyPort, PortMatch};
+use crate::select::Groups;
 
 /// Workloads by namespace, with the labels that their pods have or will have.
 pub(super) struct Workloads<'a> {
@@ -33,6 +34,11 @@ impl<'a> Workloads<'a> {
             by_namespace.entry(&workload.namespace).or_default().push(Known { workload, labels, on_host });
         }
         Workloads { inventory, options, by_namespace }
+    }
+
+    /// What selects the pods of each.
+    pub(super) fn groups(&self) -> Groups {
+        Groups::new(self.inventory)
     }
 
     /// Whether there is none at all, so that nothing can be said about selectors.

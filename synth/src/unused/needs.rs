@@ -18,6 +18,7 @@ pub(super) fn unneeded(
     rules: &[(Part, Shape)],
     uses: &Uses,
     size: impl Fn(Part) -> u128,
+    spared: impl Fn(Part) -> bool,
     removed: &mut Removed,
 ) -> Vec<Unneeded> {
     let kept = cover(uses, size, removed);
@@ -37,6 +38,9 @@ pub(super) fn unneeded(
         let peers = (0..shape.peers).filter(|_| shape.peers > 1).map(|at| rule.with_peer(at));
         let ports = (0..shape.ports).filter(|_| shape.ports > 1).map(|at| rule.with_port(at));
         let mut parts: Vec<Part> = peers.chain(ports).filter(|part| !removed.contains(*part)).collect();
+        // A resolver that cannot send a long answer over UDP is asked again over TCP (RFC 7766 §5): that it was not seen
+        // does not make it unneeded.
+        parts.retain(|part| !spared(*part));
         // The least used first, the last written first.
         parts.sort_by_key(|part| (uses.of(*part).hits, std::cmp::Reverse(*part)));
         for part in parts {

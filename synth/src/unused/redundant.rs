@@ -80,6 +80,32 @@ pub(super) fn redundant(
     (found, sizes)
 }
 
+/// Policies of which no rule is left and that isolate nobody who is not isolated without them: they can go as a whole.
+pub(super) fn hollow(set: PolicySet<'_>, inventory: &Inventory, options: Options, removed: &Removed) -> Vec<Part> {
+    let witnesses = witness::cluster(&[set], &inventory.namespaces);
+    if !witnesses.complete {
+        return Vec::new();
+    }
+    let made_up = Classes::new(&witnesses.inventory, &[set], options);
+    let grants = Grants::new(&made_up, set, true);
+    let mut removed = removed.clone();
+    let mut found = Vec::new();
+    for (index, policy) in set.network.iter().enumerate() {
+        let part = Part::policy(PolicyIndex::Network(index));
+        let mut rules = Direction::ALL.into_iter().flat_map(|direction| {
+            let count = policy.rules(direction).map_or(0, <[_]>::len);
+            (0..count).map(move |number| Part::rule(PolicyIndex::Network(index), direction, number))
+        });
+        let is_hollow = !removed.contains(part) && rules.all(|rule| removed.contains(rule));
+        let touched = removed.iter().any(|gone| gone.policy == part.policy);
+        if is_hollow && touched && !grants.isolates_alone(index, &removed) {
+            removed.insert(part);
+            found.push(part);
+        }
+    }
+    found
+}
+
 /// Whether what a rule allows depends on the addresses of pods: a name stands for a port only where a pod is behind the
 /// address.
 fn by_pod_address(part: Part, set: PolicySet<'_>) -> bool {
