@@ -73,6 +73,8 @@ fn losses_and_damage_have_their_place() {
     let mut account = summary(directory.path(), &file, "flows --pcap odd.pcapng traffic.pcap");
     let traffic = account["captures"].as_array_mut().unwrap().remove(1);
     assert_eq!((&traffic["frames"], &traffic["damage"]), (&json!(14), &Value::Null));
+    let learned = account.as_object_mut().unwrap().remove("completeness").unwrap();
+    assert_eq!((&learned["total"]["edges"], &learned["workloads"]), (&json!(2), &json!([])));
     assert_eq!(
         account,
         json!({

@@ -2,7 +2,8 @@
 //!
 //! `program` runs it; `traffic` reads scripts of conversations, `packets` writes them as captures.
 //!
-//! `corpus` replays what fuzzing found, `account` is what `--summary` writes.
+//! `corpus` replays what fuzzing found, `account` is what `--summary` writes, `completeness` what is
+//! said of learning.
 //!
 //! `cases` are folders of readable input and expected output, those of `engine` and `lint` (`transcripts` runs them) need
 //! no traffic; `conformance` holds verdict tables against `reach`; `input` is what goes wrong with files, `arguments` what
@@ -18,6 +19,7 @@ mod applications;
 mod arguments;
 mod captures;
 mod cases;
+mod completeness;
 mod conformance;
 mod corpus;
 mod engine;

@@ -6,14 +6,22 @@ use std::path::Path;
 
 use anyhow::Context;
 use serde::Serialize;
+use synth::completeness::Completeness;
 use synth::resolve::Doubts;
 
+use crate::completeness::Report;
 use crate::input::{Observer, Traffic, is_readable};
 
 /// Writes the file of `--summary`, if there is to be one.
-pub(crate) fn write(path: Option<&Path>, traffic: &Traffic, doubts: &Doubts) -> anyhow::Result<()> {
+pub(crate) fn write(
+    path: Option<&Path>,
+    traffic: &Traffic,
+    doubts: &Doubts,
+    completeness: Option<&Completeness>,
+) -> anyhow::Result<()> {
     let Some(path) = path else { return Ok(()) };
-    let text = serde_json::to_string(&Account::new(traffic, doubts))? + "\n";
+    let account = Account { completeness: completeness.map(Report::new), ..Account::new(traffic, doubts) };
+    let text = serde_json::to_string(&account)? + "\n";
     fs::write(path, text).with_context(|| format!("--summary {}", path.display()))
 }
 
@@ -30,6 +38,9 @@ struct Account<'a> {
     lost: u64,
     limits: Limits,
     conversations: Conversations,
+    /// How much has been learned, of commands that learn; not there where no frame was read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    completeness: Option<Report<'a>>,
 }
 
 /// A file.
@@ -130,6 +141,7 @@ impl<'a> Account<'a> {
                 ambiguous: doubts.ambiguous,
                 unresolved: doubts.unresolved,
             },
+            completeness: None,
         }
     }
 }

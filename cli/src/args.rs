@@ -356,9 +356,11 @@ pub(crate) struct UnusedArgs {
     /// What was watched: a node, a namespace, or a label selector; everything where absent
     #[arg(long, value_name = "NODE|NS|SELECTOR", num_args = 1..)]
     pub(crate) watched: Vec<String>,
+    #[command(flatten)]
+    pub(crate) ignored: Ignored,
     /// Output format
-    #[arg(short, long, value_enum, default_value_t = DiffFormat::Table)]
-    pub(crate) output: DiffFormat,
+    #[arg(short, long, value_enum, default_value_t = FindingsFormat::Table)]
+    pub(crate) output: FindingsFormat,
     /// No summary, only errors
     #[arg(short, long)]
     pub(crate) quiet: bool,

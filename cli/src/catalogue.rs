@@ -2,6 +2,7 @@
 
 use synth::check::Kind;
 use synth::lint::{self, Id};
+use synth::unused::Status;
 use synth::watchlist::rule::{self, Watchlist};
 
 use crate::finding::{Rule, Severity};
@@ -10,6 +11,8 @@ use crate::ignore;
 /// Every rule of every command.
 pub(crate) fn all() -> Vec<Rule> {
     let mut rules = check();
+    // Both find what is not enforced.
+    rules.extend(unused().into_iter().filter(|rule| rule.id != Status::NotEnforced.name()));
     rules.extend(lint());
     rules.extend(Watchlist::built_in().iter().flat_map(exposures));
     rules.push(ignore::rule());
@@ -48,6 +51,53 @@ pub(crate) fn severity(kind: Kind) -> Severity {
     match kind {
         Kind::WouldDeny | Kind::NotEnforced | Kind::Broken => Severity::Error,
         Kind::Uncovered => Severity::Warning,
+    }
+}
+
+/// What `unused` finds, and what it would find if enough had been watched.
+pub(crate) fn unused() -> Vec<Rule> {
+    let rule = |status: Status| {
+        let (summary, description) = match status {
+            Status::Unused => (
+                "no observed flow needs it",
+                "Everything that was seen working is allowed without this rule, peer or port. Delete it, unless something that is seldom needed uses it.",
+            ),
+            Status::Dead => (
+                "it selects nothing that exists",
+                "No pod and no workload of the cluster matches this selector, or no pod has a port of this name. Mend the selector, or delete it.",
+            ),
+            Status::Redundant => (
+                "everything that it allows is allowed elsewhere",
+                "Its deletion changes nothing that the policies allow or deny.",
+            ),
+            Status::Overbroad => (
+                "used, but by few of those that it is for",
+                "Only a small part of what it allows was used. Write down what would suffice instead.",
+            ),
+            Status::NotEnforced => (
+                "it denies what works all the same",
+                "Connections younger than the policy were established although it denies them: the network plugin does not enforce it.",
+            ),
+        };
+        Rule::new(status.name(), unused_severity(status), summary, description)
+    };
+    let insufficient = Rule::new(
+        INSUFFICIENT,
+        Severity::Note,
+        "not enough was watched to act on it",
+        "It looks unused or too broad, and the traffic that was watched does not suffice to say so.",
+    );
+    Status::ALL.map(rule).into_iter().chain([insufficient]).collect()
+}
+
+/// The rule of findings below the evidence gate.
+pub(crate) const INSUFFICIENT: &str = "insufficient_evidence";
+
+/// How much a finding of `unused` matters.
+pub(crate) fn unused_severity(status: Status) -> Severity {
+    match status {
+        Status::NotEnforced => Severity::Error,
+        Status::Unused | Status::Dead | Status::Redundant | Status::Overbroad => Severity::Warning,
     }
 }
 

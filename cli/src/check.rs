@@ -126,7 +126,7 @@ pub(crate) fn run(args: &CheckArgs, out: &mut impl Write) -> anyhow::Result<Exit
     }
     out.flush()?;
     summary::input(&cluster, &traffic, &resolved.doubts, args.quiet)?;
-    account::write(args.flows.reading.summary.as_deref(), &traffic, &resolved.doubts)?;
+    account::write(args.flows.reading.summary.as_deref(), &traffic, &resolved.doubts, None)?;
     sorted.warn(args.quiet)?;
     let mut err = io::stderr().lock();
     let refused = proposed.as_ref().map(|proposed| proposed.problems.as_slice()).unwrap_or_default();

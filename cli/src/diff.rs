@@ -162,7 +162,7 @@ pub(crate) fn run(args: &DiffArgs, out: &mut impl Write) -> anyhow::Result<Exit>
         refused |= summary::objects(common, None)?;
     }
     if let (Some(traffic), Some(resolved)) = (&traffic, &resolved) {
-        account::write(args.flows.reading.summary.as_deref(), traffic, &resolved.doubts)?;
+        account::write(args.flows.reading.summary.as_deref(), traffic, &resolved.doubts, None)?;
         refused |= traffic.unreadable().is_some();
         captures::damage(traffic)?;
         if !args.quiet {

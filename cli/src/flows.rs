@@ -13,7 +13,7 @@ use crate::drawing::{self, Arrow, Node};
 use crate::exit::Exit;
 use crate::row::Row;
 use crate::selection::Selection;
-use crate::{account, input, summary, table};
+use crate::{account, completeness, input, summary, table};
 
 /// Runs the command.
 pub(crate) fn run(args: &FlowsArgs, out: &mut impl Write) -> anyhow::Result<Exit> {
@@ -39,7 +39,9 @@ pub(crate) fn run(args: &FlowsArgs, out: &mut impl Write) -> anyhow::Result<Exit
     }
     out.flush()?;
     summary::input(&cluster, &traffic, &resolved.doubts, args.quiet)?;
-    account::write(args.flows.reading.summary.as_deref(), &traffic, &resolved.doubts)?;
+    let learned = completeness::measure(&resolved.graph, &traffic, &args.flows.reading);
+    completeness::print(learned.as_ref(), args.quiet)?;
+    account::write(args.flows.reading.summary.as_deref(), &traffic, &resolved.doubts, learned.as_ref())?;
     Ok(if cluster.problems.is_empty() && traffic.unreadable().is_none() { Exit::Fine } else { Exit::Unusable })
 }
 

@@ -19,7 +19,7 @@ use crate::args::GenerateArgs;
 use crate::exit::Exit;
 use crate::selection::Selection;
 use crate::summary::{self, number};
-use crate::{account, declared, input};
+use crate::{account, completeness, declared, input};
 
 /// Edges named one by one in each list of the summary.
 const NAMED: usize = 5;
@@ -62,7 +62,9 @@ pub(crate) fn run(args: &GenerateArgs, out: &mut impl Write) -> anyhow::Result<E
         })
         .collect();
     summary::input(&cluster, &traffic, &resolved.doubts, args.quiet)?;
-    account::write(args.flows.reading.summary.as_deref(), &traffic, &resolved.doubts)?;
+    let learned = completeness::measure(&resolved.graph, &traffic, &args.flows.reading);
+    completeness::print(learned.as_ref(), args.quiet)?;
+    account::write(args.flows.reading.summary.as_deref(), &traffic, &resolved.doubts, learned.as_ref())?;
     if !proof.holds() {
         report_failure(&proof)?;
         return Ok(Exit::Findings);
@@ -90,10 +92,10 @@ pub(crate) fn run(args: &GenerateArgs, out: &mut impl Write) -> anyhow::Result<E
             )?;
         }
     }
-    let learned = plan.policies.iter().any(|planned| !planned.workloads.is_empty());
+    let any_learned = plan.policies.iter().any(|planned| !planned.workloads.is_empty());
     Ok(if !cluster.problems.is_empty() || traffic.unreadable().is_some() {
         Exit::Unusable
-    } else if !learned {
+    } else if !any_learned {
         Exit::Insufficient
     } else if changed {
         Exit::Findings

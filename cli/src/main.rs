@@ -8,6 +8,7 @@ mod args;
 mod captures;
 mod catalogue;
 mod check;
+mod completeness;
 mod declared;
 mod diff;
 mod drawing;

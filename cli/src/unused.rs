@@ -4,23 +4,34 @@ use std::io::{self, Write};
 
 use capture::time::SECOND;
 use serde::Serialize;
+use serde_json::value::RawValue;
 use synth::policy::{AnyPolicy, PolicySet};
 use synth::resolve::resolve;
 use synth::unused::gate::{duration, gate};
 use synth::unused::{Finding, unused};
 
-use crate::args::{DiffFormat, UnusedArgs};
+use crate::args::{FindingsFormat, UnusedArgs};
 use crate::exit::Exit;
+use crate::finding::{self, Item, Place, Severity};
+use crate::ignore::{IgnoredFinding, Ignores};
 use crate::selection::Selection;
 use crate::summary::number;
 use crate::watch::Coverage;
-use crate::{account, captures, generate, input, summary, table};
+use crate::{account, captures, catalogue, completeness, generate, ignore, input, markdown, sarif, summary, table};
 
 #[derive(Serialize)]
 struct Report<'a> {
     window: Window,
     coverage: Covered,
-    findings: Vec<Entry<'a>>,
+    /// How much of the traffic has been learned.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    completeness: Option<completeness::Report<'a>>,
+    findings: Vec<&'a RawValue>,
+    /// Only with `--ignore`, as the next.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ignored: Option<Vec<IgnoredFinding<'a>>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expired: Option<Vec<&'a RawValue>>,
 }
 
 #[derive(Serialize)]
@@ -40,7 +51,7 @@ struct Covered {
 #[derive(Serialize)]
 struct Entry<'a> {
     #[serde(flatten)]
-    place: Place,
+    place: PartPlace,
     status: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     candidate: Option<&'static str>,
@@ -49,14 +60,14 @@ struct Entry<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     basis: Option<&'static str>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    one_of: Vec<Place>,
+    one_of: Vec<PartPlace>,
     last_hit: Option<String>,
     hits: u64,
     message: &'a str,
 }
 
 #[derive(Serialize)]
-struct Place {
+struct PartPlace {
     policy: Policy,
     direction: Option<&'static str>,
     rule: Option<usize>,
@@ -73,8 +84,8 @@ struct Policy {
     name: String,
 }
 
-impl Place {
-    fn new(part: synth::part::Part, set: PolicySet<'_>) -> Place {
+impl PartPlace {
+    fn new(part: synth::part::Part, set: PolicySet<'_>) -> PartPlace {
         let origin = part.origin(set);
         let policy = match part.of(set) {
             AnyPolicy::Network(policy) => {
@@ -84,7 +95,7 @@ impl Place {
                 Policy { kind: policy.kind.name(), namespace: None, name: policy.name.clone() }
             }
         };
-        Place {
+        PartPlace {
             policy,
             direction: part.direction.map(|direction| direction.name()),
             rule: part.rule,
@@ -100,12 +111,12 @@ impl<'a> Entry<'a> {
     fn new(finding: &'a Finding, set: PolicySet<'_>) -> Entry<'a> {
         let stands = finding.missing.is_empty();
         Entry {
-            place: Place::new(finding.part, set),
+            place: PartPlace::new(finding.part, set),
             status: if stands { finding.status.name() } else { "insufficient_evidence" },
             candidate: (!stands).then(|| finding.status.name()),
             missing: &finding.missing,
             basis: finding.basis.map(|basis| basis.name()),
-            one_of: finding.one_of.iter().map(|part| Place::new(*part, set)).collect(),
+            one_of: finding.one_of.iter().map(|part| PartPlace::new(*part, set)).collect(),
             last_hit: finding.last_hit.map(|time| time.to_string()),
             hits: finding.hits,
             message: &finding.message,
@@ -119,6 +130,7 @@ const CAPTURES: i64 = 3600 * SECOND;
 /// Runs the command.
 pub(crate) fn run(args: &UnusedArgs, out: &mut impl Write) -> anyhow::Result<Exit> {
     let selection = Selection::new(&args.selected)?;
+    let ignores = Ignores::read(&args.ignored.files)?;
     let cluster = input::cluster(&args.cluster)?;
     let proposed = input::proposed(&args.policies)?;
     let inventory = &cluster.inventory;
@@ -131,10 +143,17 @@ pub(crate) fn run(args: &UnusedArgs, out: &mut impl Write) -> anyhow::Result<Exi
     let reading = &args.flows.reading;
     let coverage = Coverage::new(&traffic, &reading.window, &resolved.doubts, &resolved.graph, inventory, watched);
     gate(&mut findings, &args.gate.gate(CAPTURES), &coverage.watch, set, inventory, options);
-    let is_selected = |finding: &&Finding| selection.has_policy(finding.part.of(set), inventory);
-    let findings: Vec<&Finding> = findings.iter().filter(is_selected).collect();
+    let learned = completeness::measure(&resolved.graph, &traffic, reading);
+    let mut rules = catalogue::unused();
+    rules.push(ignore::rule());
+    let found = findings.into_iter().map(|finding| Ok((item(&finding, set)?, finding)));
+    let mut sorted = ignores.sort(&rules, found.collect::<anyhow::Result<_>>()?)?;
+    let is_asked = |finding: &Finding| selection.has_policy(finding.part.of(set), inventory);
+    sorted.shown.retain(|(_, finding)| is_asked(finding));
+    sorted.hidden.retain(|(_, finding, _)| is_asked(finding));
+    let findings: Vec<&Finding> = sorted.shown.iter().map(|(_, finding)| finding).collect();
     match args.output {
-        DiffFormat::Json => {
+        FindingsFormat::Json => {
             let watch = &coverage.watch;
             let report = Report {
                 window: Window {
@@ -147,31 +166,55 @@ pub(crate) fn run(args: &UnusedArgs, out: &mut impl Write) -> anyhow::Result<Exi
                     pods: [coverage.pods.0, coverage.pods.1],
                     lost: watch.lost,
                 },
-                findings: findings.iter().map(|finding| Entry::new(finding, set)).collect(),
+                completeness: learned.as_ref().map(completeness::Report::new),
+                findings: sorted.shown.iter().map(|(item, _)| &*item.details).collect(),
+                ignored: (!ignores.is_empty()).then(|| sorted.ignored_json()),
+                expired: (!ignores.is_empty()).then(|| sorted.expired_json()),
             };
             serde_json::to_writer(&mut *out, &report)?;
             writeln!(out)?;
         }
-        DiffFormat::Table => print(&findings, set, out)?,
+        FindingsFormat::Table => print(&findings, set, out)?,
+        FindingsFormat::Sarif => sarif::write(out, "unused", &rules, sorted.items(), sorted.ignored())?,
+        FindingsFormat::Markdown => markdown::write(out, "unused", &rules, sorted.items(), sorted.ignored())?,
     }
     out.flush()?;
     let refused = summary::objects(&cluster, proposed.as_ref())?;
     captures::damage(&traffic)?;
-    account::write(reading.summary.as_deref(), &traffic, &resolved.doubts)?;
+    account::write(reading.summary.as_deref(), &traffic, &resolved.doubts, learned.as_ref())?;
+    sorted.warn(args.quiet)?;
     if !args.quiet {
         summary::traffic(&traffic, &resolved.doubts, &cluster)?;
-        tell(&findings, set, &coverage)?;
+        completeness::print(learned.as_ref(), args.quiet)?;
+        tell(&findings, set, &coverage, &sorted.ignored_words())?;
     }
-    let standing = findings.iter().any(|finding| finding.missing.is_empty());
+    let standing = finding::exit(sorted.items()) == Exit::Findings;
     Ok(if refused || traffic.unreadable().is_some() {
         Exit::Unusable
-    } else if findings.is_empty() {
-        Exit::Fine
     } else if standing {
         Exit::Findings
+    } else if findings.is_empty() {
+        Exit::Fine
     } else {
         Exit::Insufficient
     })
+}
+
+/// A finding in the shape of all outputs.
+fn item(finding: &Finding, set: PolicySet<'_>) -> anyhow::Result<Item> {
+    let (status, about) = (finding.status, finding.about(set));
+    let place = Place::of(&finding.part.origin(set));
+    let related = finding.one_of.iter().filter_map(|part| Place::of(&part.origin(set)));
+    let details = Entry::new(finding, set);
+    let message = match finding.missing.is_empty() {
+        true => format!("{} of {}: {}", status.name(), finding.part.name(set), finding.message),
+        false => format!("{} of {}: {}; but {}", status.name(), finding.part.name(set), finding.message, finding.missing.join("; ")),
+    };
+    let (rule, severity) = match finding.missing.is_empty() {
+        true => (status.name(), catalogue::unused_severity(status)),
+        false => (catalogue::INSUFFICIENT, Severity::Note),
+    };
+    Ok(Item::new(rule, severity, about, message, &details)?.at(place.into_iter().chain(related)))
 }
 
 fn print(findings: &[&Finding], set: PolicySet<'_>, out: &mut impl Write) -> anyhow::Result<()> {
@@ -204,7 +247,7 @@ fn print(findings: &[&Finding], set: PolicySet<'_>, out: &mut impl Write) -> any
 }
 
 /// What people are told on stderr.
-fn tell(findings: &[&Finding], set: PolicySet<'_>, coverage: &Coverage) -> io::Result<()> {
+fn tell(findings: &[&Finding], set: PolicySet<'_>, coverage: &Coverage, ignored: &str) -> io::Result<()> {
     let mut err = io::stderr().lock();
     let watch = &coverage.watch;
     if let Some((from, to)) = watch.window {
@@ -226,7 +269,7 @@ fn tell(findings: &[&Finding], set: PolicySet<'_>, coverage: &Coverage) -> io::R
     let below = if below == 0 { String::new() } else { format!(", {below} of them below the evidence gate") };
     writeln!(
         err,
-        "{} allow rules of {} policies held against the edges: {} findings{below}",
+        "{} allow rules of {} policies held against the edges: {} findings{below}{ignored}",
         number(rules as u64),
         set.len(),
         findings.len()

@@ -103,8 +103,8 @@ pub fn exclusion<'a>(edge: &Edge, choices: &'a Choices) -> Option<&'a Declared> 
 }
 
 /// One-way datagrams that repeat this often are meant.
-const REPEATED_DATAGRAMS: u64 = 3;
-const REPEATED_SOCKETS: u64 = 2;
+pub(crate) const REPEATED_DATAGRAMS: u64 = 3;
+pub(crate) const REPEATED_SOCKETS: u64 = 2;
 
 /// Every edge: either what makes rules of it, or the reason why nothing does.
 pub fn decide<'a>(edge: &'a Edge, inventory: &Inventory, choices: &Choices) -> Result<(Outcome, &'a Evidence), Reason> {

@@ -18,6 +18,8 @@
 //! is the one evaluator of policies; [`prove`] replays the edges against the generated set with it, and [`check`]
 //! against any other ([`replay`] is what they share).
 //!
+//! [`completeness`] says how much of the traffic has been learned.
+//!
 //! Without traffic: [`reach`] answers for whole clusters at once, [`diff`] compares two answers ([`witness`] makes pods up
 //! where there are none), [`explain`] is one answer with its reasons, [`exposure`] is about pods that do not exist yet,
 //! [`lint`] about mistakes. [`watchlist`] is about traffic that deserves a second look, whatever policies say.
@@ -25,6 +27,7 @@
 pub mod addresses;
 pub mod check;
 pub mod cluster;
+pub mod completeness;
 pub mod declare;
 pub mod diff;
 pub mod endpoint;

@@ -22,6 +22,7 @@ use crate::resolve::Resolved;
 use crate::select::{Group, Groups};
 
 pub use grant::Notes;
+pub(crate) use grant::PUBLIC_ADDRESSES;
 
 use grant::Grants;
 

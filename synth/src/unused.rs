@@ -85,6 +85,25 @@ pub struct Finding {
     pub missing: Vec<String>,
 }
 
+impl Finding {
+    /// What it is about in words that stay the same when rules change their places: its policy, and what it allows.
+    pub fn about(&self, set: PolicySet<'_>) -> String {
+        let id = self.part.of(set).id();
+        match (self.part.direction, self.part.rule) {
+            (Some(direction), Some(_)) => {
+                let what = match (self.part.peer, self.part.port) {
+                    (Some(_), _) => ", peer",
+                    (_, Some(_)) => ", port",
+                    _ => "",
+                };
+                format!("{id} {direction}{what}: {}", words::allows(self.part, set))
+            }
+            (Some(direction), None) => format!("{id} {direction}"),
+            (None, _) => id,
+        }
+    }
+}
+
 /// Holds the allow rules of `set` against the edges of `graph`. `proposed`: the policies are not in the cluster yet.
 /// Findings are sorted by their places; none has anything [`Finding::missing`] yet.
 pub fn unused(

@@ -131,7 +131,7 @@ impl Start {
             // Length, key 18, versions 0 to 4.
             [0, 0, 0, 9..=255, 0, 18, 0, 0..=4] => Start::KafkaRequest,
             // A session message of NetBIOS, or its direct form, and the start of an SMB header.
-            [0, _, _, _, 0xfd | 0xfe | 0xff, b'S', b'M', b'B'] => Start::Smb,
+            [0, _, _, _, 0xfd..=0xff, b'S', b'M', b'B'] => Start::Smb,
             [b'A', b'M', b'Q', b'P', 0..=3, ..] => Start::Amqp,
             // Version, flags, stream, OPTIONS or STARTUP, three bytes of its length.
             [3..=5, 0, _, _, 1 | 5, 0, 0, 0] => Start::Cassandra,

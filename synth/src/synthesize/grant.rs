@@ -18,7 +18,7 @@ use crate::render::thousands;
 use crate::select::Groups;
 
 /// A public server was reached from so many outside addresses.
-const PUBLIC_ADDRESSES: usize = 20;
+pub(crate) const PUBLIC_ADDRESSES: usize = 20;
 
 /// More outside addresses in one rule than this are worth a finding.
 const MANY_ADDRESSES: usize = 64;

@@ -1,5 +1,7 @@
 //! Which pod's port was meant: translations and views.
 
+use capture::{Activity, Talk};
+
 use super::*;
 
 #[test]
@@ -201,4 +203,65 @@ fn identity_is_bound_in_time() {
             "198.51.100.1 -> ?10.0.1.9:80/TCP established handshake external",
         ]
     );
+}
+
+#[test]
+fn times_and_talks_survive_every_join() {
+    let with = |text: &str, talk: Talk| Flow { talk: [talk].into_iter().collect(), ..flow(text) };
+    // Noon is where a minute begins.
+    // The seconds behind noon at which the bins begin.
+    type Row<'a> = (&'static str, &'a [Flow], &'a [i64], &'a [Talk]);
+    let rows: [Row<'_>; 3] = [
+        (
+            "two views of one connection, on both sides of noon",
+            &[
+                with("TCP web-1:40000 > svc-api:80 established id=7 at=-0.05", Talk::Http),
+                with("TCP web-1:40000 > api-1:8080 established id=7 at=0.05", Talk::Tls),
+            ],
+            &[-60],
+            &[Talk::Http, Talk::Tls],
+        ),
+        (
+            "two connections",
+            &[
+                with("TCP web-1:40000 > api-1:8080 established at=0.05", Talk::Http),
+                with("TCP web-2:40000 > api-2:8080 established at=3700", Talk::Http),
+            ],
+            &[0, 3660],
+            &[Talk::Http],
+        ),
+        (
+            "many connections that nobody was seen opening, as one flow, and a view of one of them",
+            &[
+                Flow {
+                    connections: 2,
+                    activity: [0, 600].into_iter().fold(Activity::default(), |mut all, seconds| {
+                        all.note(flow("TCP web-1:1 > api-1:1 established").first.plus(seconds * SECOND));
+                        all
+                    }),
+                    ..with("TCP web-1:40000 <> svc-api:80 established", Talk::Redis)
+                },
+                with("TCP web-1:40000 <> api-1:8080 established at=120", Talk::Redis),
+            ],
+            &[0, 120, 600],
+            &[Talk::Redis],
+        ),
+    ];
+    let noon = flow("TCP web-1:1 > api-1:1 established").first;
+    for (what, flows, seconds, talks) in rows {
+        let last = flows.iter().map(|flow| flow.last).max().unwrap();
+        let flows: Vec<Flow> = flows.iter().cloned().map(|flow| Flow { last, ..flow }).collect();
+        for flows in [flows.clone(), flows.into_iter().rev().collect()] {
+            let graph = resolve(&flows, &Names::default(), &cluster()).graph;
+            let edges: Vec<&Edge> = graph.edges().collect();
+            assert_eq!(edges.len(), 1, "{what}: {edges:#?}");
+            let (_, evidence) = edges[0].used().unwrap();
+            let found: Vec<i64> = evidence.activity.iter().map(|time| time.since(noon) / SECOND).collect();
+            assert_eq!(
+                (found.as_slice(), evidence.talks.iter().collect::<Vec<_>>().as_slice()),
+                (seconds, talks),
+                "{what}"
+            );
+        }
+    }
 }
