@@ -173,3 +173,40 @@ fn what_is_ignored_does_not_count() {
     assert!(markdown.starts_with("## ringfence lint: 0 findings, 11 ignored\n"), "{markdown}");
     assert_eq!(markdown.matches("| known | holds.yaml:").count(), 11, "{markdown}");
 }
+
+/// Exposures count for the exit code only where they were asked for, are no notes, and nobody ignores them.
+#[test]
+fn exposures_and_the_exit_code() {
+    let work = tempfile::tempdir().unwrap();
+    let case = Path::new(CASES).join("cases/exposures");
+    let write = |name: &str, bytes: &[u8]| fs::write(work.path().join(name), bytes).unwrap();
+    fs::copy(case.join("cluster.yaml"), work.path().join("cluster.yaml")).unwrap();
+    let script = fs::read_to_string(case.join("traffic.txt")).unwrap();
+    write("all.pcap", &pcap(ETHERNET, &traffic::frames(&script)));
+    let harmless: Vec<&str> = script.lines().filter(|line| line.contains("sni") || line.contains("5432")).collect();
+    write("harmless.pcap", &pcap(ETHERNET, &traffic::frames(&harmless.join("\n"))));
+    write("known.yaml", b"- {id: exposure/etcd-access, reason: ours}\n");
+    let check = |args: &str| run(work.path(), &format!("check --cluster cluster.yaml --policies out {args}"));
+    assert_eq!(run(work.path(), "generate --pcap all.pcap --cluster cluster.yaml -o out -q").exit, 0);
+    assert_eq!(check("--pcap all.pcap -q").exit, 0);
+    assert_eq!(check("--pcap all.pcap -q --exposures").exit, 1);
+    let notes = check("--pcap harmless.pcap --exposures");
+    assert_eq!(notes.exit, 0, "{}", notes.stderr);
+    assert!(notes.stderr.contains("exposures: 0 errors, 0 warnings, 2 notes"), "{}", notes.stderr);
+    assert_eq!(check("--pcap all.pcap -q --known-api-client shop/web").exit, 2, "it needs --exposures");
+    let sarif = |args: &str| results(work.path(), &format!("check --cluster cluster.yaml --policies out {args}"));
+    let all = sarif("--pcap all.pcap --exposures");
+    assert!(all.iter().all(|result| text(&result["ruleId"]).starts_with("exposure/")), "{all:#?}");
+    let etcd = |results: &[Value]| results.iter().find(|one| one["ruleId"] == "exposure/etcd-access").cloned().unwrap();
+    let (shown, known) = (etcd(&all), etcd(&sarif("--pcap all.pcap --exposures --ignore known.yaml")));
+    assert_eq!(
+        (&shown["level"], &shown["partialFingerprints"]),
+        (&Value::from("error"), &known["partialFingerprints"])
+    );
+    assert_eq!(known["suppressions"][0]["justification"], "ours (known.yaml:1)");
+    let edge = &shown["properties"]["edge"];
+    assert_eq!((&edge["port"], &edge["outcome"]), (&Value::from(2379), &Value::from("established")));
+    // Neither the order of captures nor reading one twice changes a byte.
+    let twice = check("--pcap harmless.pcap all.pcap all.pcap --exposures -o json -q").stdout;
+    assert_eq!(twice, check("--pcap all.pcap harmless.pcap --exposures -o json -q").stdout);
+}

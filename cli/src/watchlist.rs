@@ -77,7 +77,7 @@ pub(crate) fn print<'a>(
                 finding.about.clone(),
                 finding.rows.len().to_string(),
                 connections.to_string(),
-                format!("{}: {}", finding.rule.title, finding.message),
+                finding.message.clone(),
             ]
         })
         .collect();

@@ -1,8 +1,11 @@
 //! Whether a row of an edge is what a rule looks for.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
 
-use super::rule::{ApiClient, Party, Rule, Seen, Tls, Watchlist, Who};
+use capture::{Outcome, Talk};
+
+use super::rule::{ApiClient, Named, Party, Ports, Rule, Seen, Tls, Watchlist, Who};
 use super::{Options, Row};
 use crate::endpoint::{Endpoint, Workload};
 use crate::evidence::Certainty;
@@ -10,14 +13,13 @@ use crate::graph::{Class, Edge};
 use crate::inventory::Inventory;
 use crate::learn::is_group_address;
 use crate::pattern::is_like;
-use capture::Outcome;
 
 /// What rules ask about besides the edge.
 pub(super) struct Context<'a> {
     pub(super) list: &'a Watchlist,
     pub(super) inventory: &'a Inventory,
     pub(super) options: &'a Options,
-    pub(super) api_servers: std::collections::BTreeMap<IpAddr, u16>,
+    pub(super) api_servers: BTreeMap<IpAddr, u16>,
 }
 
 /// Labels that hold an application's name.
@@ -51,10 +53,9 @@ impl Context<'_> {
     /// Whether a rule, but for its outcome and its thresholds, is about this row.
     pub(super) fn fits(&self, rule: &Rule, row: &Row<'_>) -> bool {
         let (key, class) = (&row.edge.key, row.edge.class);
-        let port = |ports: &[super::rule::Ports]| ports.iter().any(|ports| ports.contains(key.port));
-        let talk =
-            |talks: &[super::rule::Named<capture::Talk>]| talks.iter().any(|talk| row.evidence.talks.contains(talk.0));
-        let classes = |classes: &[super::rule::Named<Class>]| classes.iter().any(|known| known.0 == class);
+        let port = |ports: &[Ports]| ports.iter().any(|ports| ports.contains(key.port));
+        let talk = |talks: &[Named<Talk>]| talks.iter().any(|talk| row.evidence.talks.contains(talk.0));
+        let classes = |classes: &[Named<Class>]| classes.iter().any(|known| known.0 == class);
         (rule.protocols.is_empty() || rule.protocols.iter().any(|protocol| protocol.0 == key.protocol))
             && (rule.ports.is_empty() || port(&rule.ports) || talk(&rule.or_talks))
             && !port(&rule.not_ports)
@@ -69,12 +70,7 @@ impl Context<'_> {
             && (!rule.tls_expected || self.expects_tls(&self.list.tls, row))
     }
 
-    fn is_party(
-        &self,
-        party: &Party,
-        endpoint: &Endpoint,
-        addresses: impl Fn() -> std::collections::BTreeSet<IpAddr>,
-    ) -> bool {
+    fn is_party(&self, party: &Party, endpoint: &Endpoint, addresses: impl Fn() -> BTreeSet<IpAddr>) -> bool {
         let is_platform =
             |workload: &Workload| self.list.platform.iter().any(|pattern| is_like(&workload.namespace, pattern));
         let workload = endpoint.workload();
@@ -109,9 +105,9 @@ impl Context<'_> {
     }
 
     /// A service account of its own was made for a workload that needs the API, or a role of the cloud; the default one
-    /// is everybody's.
+    /// is everybody's, and where none is said nothing speaks for it.
     fn knows_api(&self, workload: &Workload) -> bool {
-        let account = self.inventory.workloads.get(workload).and_then(|info| info.service_account.as_deref());
+        let account = self.service_account(workload);
         let short = format!("{}/{}", workload.namespace, workload.name);
         account.is_some_and(|account| account != "default")
             || self
@@ -119,6 +115,11 @@ impl Context<'_> {
                 .api_clients
                 .iter()
                 .any(|pattern| is_like(&short, pattern) || is_like(&workload.to_string(), pattern))
+    }
+
+    /// The service account of a workload, where the input says so; an API server always does.
+    pub(super) fn service_account(&self, workload: &Workload) -> Option<&str> {
+        self.inventory.workloads.get(workload)?.service_account.as_deref()
     }
 
     fn hides_source(&self, row: &Row<'_>) -> bool {

@@ -83,7 +83,7 @@ fn folded<'a>(groups: BTreeMap<String, Vec<Row<'a>>>, over: usize, group: &[By])
 }
 
 fn finding<'a>(rule: &'a Rule, about: String, rows: Vec<Row<'a>>, context: &Context<'_>) -> Finding<'a> {
-    let mut message = says(rule, &rows);
+    let mut message = says(rule, &rows, context);
     let is_collector = |row: &Row<'_>| {
         row.edge.key.client.workload().is_some_and(|client| context.is_named(client, &context.list.collectors))
     };
@@ -99,19 +99,19 @@ fn finding<'a>(rule: &'a Rule, about: String, rows: Vec<Row<'a>>, context: &Cont
 }
 
 /// The rule's words with what was seen in place of `{clients}` and so on.
-fn says(rule: &Rule, rows: &[Row<'_>]) -> String {
+fn says(rule: &Rule, rows: &[Row<'_>], context: &Context<'_>) -> String {
     let mut said = String::new();
     let mut rest = rule.says.as_str();
     while let Some((before, behind)) = rest.split_once('{') {
         let (name, behind) = behind.split_once('}').unwrap_or((behind, ""));
         said += before;
-        said += &value(name, rule, rows);
+        said += &value(name, rule, rows, context);
         rest = behind;
     }
     said + rest
 }
 
-fn value(name: &str, rule: &Rule, rows: &[Row<'_>]) -> String {
+fn value(name: &str, rule: &Rule, rows: &[Row<'_>], context: &Context<'_>) -> String {
     let sorted = |texts: BTreeSet<String>, shown| listed(texts, shown);
     match name {
         "clients" => {
@@ -141,6 +141,14 @@ fn value(name: &str, rule: &Rule, rows: &[Row<'_>]) -> String {
                     .collect::<Vec<_>>()
             };
             sorted(rows.iter().flat_map(spoken).map(|talk| talk.to_string()).collect(), NAMES)
+        }
+        "account" => {
+            let clients = rows.iter().filter_map(|row| row.edge.key.client.workload());
+            let accounts: BTreeSet<Option<&str>> = clients.map(|client| context.service_account(client)).collect();
+            match accounts.contains(&None) {
+                true => "the input does not say as which service account it runs".to_string(),
+                false => "it runs as the default service account of its namespace".to_string(),
+            }
         }
         "edges" => listed(rows.iter().map(|row| format!("{} {}", row.edge.key, row.outcome)), EDGES),
         _ => format!("{{{name}}}"),
