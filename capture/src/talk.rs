@@ -7,8 +7,6 @@ mod start;
 
 use std::fmt;
 
-use crate::flow::Speech;
-use crate::packet::Lead;
 pub(crate) use start::Start;
 
 /// An application protocol.
@@ -236,13 +234,6 @@ impl FromIterator<Talk> for Talks {
         let mut talks = Talks::default();
         all.into_iter().for_each(|talk| talks.insert(talk));
         talks
-    }
-}
-
-impl Speech {
-    /// Reads the first bytes of a segment.
-    pub fn of(lead: Lead) -> Speech {
-        Start::of(lead).speech()
     }
 }
 

@@ -200,14 +200,22 @@ impl Start {
     }
 
     /// What it says about who speaks.
-    #[inline]
-    pub(crate) fn speech(self) -> Speech {
+    const fn speech(self) -> Speech {
         let request = matches!(
             self,
             Start::ClientHello | Start::HttpRequest | Start::HttpMethod | Start::Options | Start::Http2Preface
         );
         let response = matches!(self, Start::ServerHello | Start::HttpStatus | Start::Banner | Start::Pop3Greeting);
         Speech { request, response }
+    }
+}
+
+impl Speech {
+    /// Reads the first bytes of a segment.
+    #[inline]
+    pub fn of(lead: Lead) -> Speech {
+        // Most segments begin with none of these bytes.
+        if TELLING[usize::from(lead.first())] { Start::look(lead).speech() } else { Speech::default() }
     }
 }
 
@@ -298,6 +306,19 @@ const OF_FIRST: [(u8, u8); 256] = {
         at += 1;
     }
     index
+};
+
+/// The first bytes of what says who speaks: of texts, and of TLS.
+const TELLING: [bool; 256] = {
+    let mut telling = [false; 256];
+    telling[22] = true;
+    let mut at = 0;
+    while at < TEXTS.len() {
+        let Speech { request, response } = TEXTS[at].start.speech();
+        telling[(TEXTS[at].value & 0xff) as usize] |= request || response;
+        at += 1;
+    }
+    telling
 };
 
 /// The first bytes of what [`Start::look`] knows, MySQL's greeting apart, which begins with its length.

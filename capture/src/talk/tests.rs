@@ -1,4 +1,6 @@
 use super::*;
+use crate::flow::Speech;
+use crate::packet::Lead;
 
 fn start(bytes: &[u8]) -> Start {
     Start::of(Lead::of(bytes))

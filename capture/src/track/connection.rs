@@ -11,6 +11,7 @@ use super::ends::{Address, Ends, other};
 use super::episode::Episode;
 use super::settle;
 use super::table::{NONE, Table};
+use crate::flow::Speech;
 use crate::packet::{Chunk, Lead, Tcp, flag};
 use crate::talk::Start;
 use crate::time::Timestamp;
@@ -326,7 +327,7 @@ impl<A: Address> Connections<A> {
         // RFC 9293 §3.4: every segment of an open connection acknowledges.
         if segment.flags & flag::ACK != 0 {
             episode.speak(time, side, segment.has_payload, segment.flags & flag::FIN != 0);
-            episode.hear(side, Start::of(segment.lead).speech());
+            episode.hear(side, Speech::of(segment.lead));
         }
     }
 
@@ -403,17 +404,17 @@ fn plain(newest: &mut Episode, time: Timestamp, side: usize, segment: &Segment) 
         if newest.begins(side, segment.sequence) {
             newest.begin(side, Start::of(segment.lead));
         }
+        newest.go_on(time, side, segment.has_payload, segment.flags & flag::FIN != 0);
     } else {
         if newest.client().is_some() || !newest.is_near(time) {
             return false;
         }
         newest.name(side, segment.sequence, segment.acknowledgment);
-        let start = Start::of(segment.lead);
-        newest.hear(side, start.speech());
         if newest.is_lowest(side, segment.sequence) {
-            newest.begin(side, start);
+            newest.begin(side, Start::of(segment.lead));
         }
+        newest.hear(side, Speech::of(segment.lead));
+        newest.speak(time, side, segment.has_payload, segment.flags & flag::FIN != 0);
     }
-    newest.speak(time, side, segment.has_payload, segment.flags & flag::FIN != 0);
     true
 }

@@ -51,8 +51,8 @@ pub(super) struct Episode {
     /// The next older episode of the same sockets, in their table.
     pub(super) next: u32,
     marks: u16,
-    /// Of each side: the number of segments that belong to an open connection, up to [`SEGMENTS`], in two bits; and what
-    /// its first bytes are, in [`Start::BITS`]. The first bytes are those behind the initial number; where nobody was seen
+    /// Of each side: the number of segments that belong to an open connection, up to [`SEGMENTS`], in two bits, which is no
+    /// more than whether there are any where somebody was seen opening it; and what its first bytes are, in [`Start::BITS`]. The first bytes are those behind the initial number; where nobody was seen
     /// opening it, those at the lowest number.
     said: u16,
 }
@@ -193,7 +193,7 @@ impl Episode {
     /// What the first bytes of a side are. Of several that begin at one number the one that says more.
     #[inline]
     pub(super) fn begin(&mut self, side: usize, start: Start) {
-        if start > self.start(side) {
+        if start as u16 > self.said >> START[side] & START_MASK {
             self.said = self.said & !(START_MASK << START[side]) | (start as u16) << START[side];
         }
     }
@@ -224,7 +224,23 @@ impl Episode {
     #[inline]
     pub(super) fn speak(&mut self, time: Timestamp, side: usize, payload: bool, finished: bool) {
         self.touch(time);
+        if self.client().is_some() {
+            return self.go_on(time, side, payload, finished);
+        }
         self.said += u16::from(self.spoken(side) < SEGMENTS) << SPOKE[side];
+        self.mark(side, payload, finished);
+    }
+
+    /// The same of one that somebody was seen opening: of that nobody asks how many segments there were.
+    #[inline]
+    pub(super) fn go_on(&mut self, time: Timestamp, side: usize, payload: bool, finished: bool) {
+        self.last = self.last.max(time);
+        self.said |= 1 << SPOKE[side];
+        self.mark(side, payload, finished);
+    }
+
+    #[inline]
+    fn mark(&mut self, side: usize, payload: bool, finished: bool) {
         self.marks |= if payload { mark::PAYLOAD } else { 0 } | if finished { mark::FINISHED[side] } else { 0 };
     }
 
@@ -257,6 +273,9 @@ impl Episode {
     /// The application protocols that the first bytes of both sides show. In the middle of a connection only what means
     /// the same anywhere counts.
     pub(super) fn talk(&self) -> Talks {
+        if self.said >> START[LOW] == 0 {
+            return Talks::default();
+        }
         let said = [self.start(LOW), self.start(HIGH)];
         Talks::of(if self.client().is_some() { said } else { said.map(Start::anywhere) })
     }
