@@ -38,6 +38,7 @@ pub mod label;
 pub mod learn;
 pub mod lint;
 pub mod manifest;
+pub mod platform;
 pub mod policy;
 pub mod port;
 pub mod ports;

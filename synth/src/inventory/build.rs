@@ -12,6 +12,7 @@ use super::service::SliceEntry;
 use super::{Frontend, Inventory, PodId, Service, ServicePort, TargetPort};
 use crate::endpoint::{Node, NodeAddressKind};
 use crate::label::Selector;
+use crate::manifest::kept::is_kept;
 use crate::manifest::object::{self, IntOrString, Metadata};
 use crate::manifest::{Objects, Stored};
 use crate::policy::AnyPolicy;
@@ -103,7 +104,10 @@ impl Inventory {
                 }
             }
             let labels = node.metadata.labels.clone().unwrap_or_default();
-            self.nodes.insert(node.metadata.name.clone(), Node { addresses, labels });
+            let written = node.metadata.annotations.iter().flatten();
+            let annotations = written.filter(|(key, _)| is_kept(key));
+            let annotations = annotations.map(|(key, value)| (key.clone(), value.clone())).collect();
+            self.nodes.insert(node.metadata.name.clone(), Node { addresses, labels, annotations });
         }
     }
 
