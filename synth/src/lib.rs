@@ -18,6 +18,8 @@
 //! is the one evaluator of policies; [`prove`] replays the edges against the generated set with it, and [`check`]
 //! against any other ([`replay`] is what they share).
 //!
+//! [`platform`] knows what network plugins and meshes cannot do, [`expected`] what objects declare and nobody saw.
+//!
 //! Without traffic: [`reach`] answers for whole clusters at once, [`diff`] compares two answers ([`witness`] makes pods up
 //! where there are none), [`explain`] is one answer with its reasons, [`exposure`] is about pods that do not exist yet,
 //! [`lint`] about mistakes.
@@ -30,6 +32,7 @@ pub mod diff;
 pub mod endpoint;
 pub mod evaluate;
 pub mod evidence;
+pub mod expected;
 pub mod explain;
 pub mod exposure;
 pub mod graph;

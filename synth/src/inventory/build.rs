@@ -8,10 +8,12 @@ use std::net::IpAddr;
 use capture::Protocol;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
+use super::declaration::declarations;
 use super::service::SliceEntry;
 use super::{Frontend, Inventory, PodId, Service, ServicePort, TargetPort};
 use crate::endpoint::{Node, NodeAddressKind};
 use crate::label::Selector;
+use crate::manifest::declaration::Declaring;
 use crate::manifest::kept::is_kept;
 use crate::manifest::object::{self, IntOrString, Metadata};
 use crate::manifest::{Objects, Stored};
@@ -34,6 +36,7 @@ impl Inventory {
         inventory.pods_and_workloads(objects);
         inventory.ranges(options);
         inventory.services(objects);
+        inventory.declarations = declarations(objects);
         inventory.policies = objects.policies.clone();
         // The newest version comes first, and only the first of a name stays.
         inventory.policies.sort_by(|a, b| {
@@ -244,6 +247,9 @@ impl Inventory {
             cluster_ips,
             pods: Vec::new(),
             endpoints,
+            labels: metadata.labels.clone().unwrap_or_default(),
+            annotations: metadata.annotations.clone().unwrap_or_default().0,
+            origin: stored.origin.clone(),
         }
     }
 }
@@ -281,6 +287,11 @@ impl Named for object::Namespace {}
 impl Named for object::Service {}
 impl Named for object::EndpointSlice {}
 impl Named for object::Endpoints {}
+impl Named for Declaring {
+    fn kind(&self) -> &str {
+        &self.kind
+    }
+}
 impl Named for crate::manifest::Controller {
     fn kind(&self) -> &str {
         &self.kind
