@@ -6,7 +6,6 @@ use super::{Expected, Kind};
 use crate::endpoint::{Endpoint, Workload};
 use crate::graph::Graph;
 use crate::inventory::{Inventory, Presence, Schedule, WorkloadInfo};
-use crate::policy::Origin;
 
 /// CronJobs without a pod in the window, and workloads at zero. One with an edge that worked is not among them.
 pub(super) fn quiet(graph: &Graph, window: Option<(Timestamp, Timestamp)>, inventory: &Inventory) -> Vec<Expected> {
@@ -39,7 +38,7 @@ fn item(kind: Kind, workload: &Workload, info: &WorkloadInfo, message: String) -
     Expected {
         kind,
         name: format!("{} {}/{}", workload.kind, workload.namespace, workload.name),
-        origin: info.origin.clone().unwrap_or_else(Origin::default),
+        origin: info.origin.clone().unwrap_or_default(),
         clients: Vec::new(),
         servers: vec![Endpoint::Workload(workload.clone())],
         protocol: None,
