@@ -3,6 +3,7 @@
 mod advice;
 mod isolation;
 
+use std::cell::OnceCell;
 use std::collections::BTreeSet;
 
 use capture::time::SECOND;
@@ -20,7 +21,6 @@ use crate::platform::Platform;
 use crate::policy::{AnyPolicy, Direction, PolicySet};
 use crate::render::thousands;
 use crate::replay::denial;
-use crate::select::Groups;
 
 /// What is wrong with an edge and the policies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -68,8 +68,7 @@ pub struct Finding<'a> {
 /// cluster yet.
 pub fn check<'a>(graph: &'a Graph, policies: PolicySet<'_>, proposed: bool, inventory: &Inventory) -> Vec<Finding<'a>> {
     let evaluator = inventory.evaluator(policies);
-    let groups = Groups::new(inventory);
-    let adviser = Adviser { evaluator: &evaluator, groups: &groups, inventory };
+    let adviser = Adviser { evaluator: &evaluator, groups: OnceCell::new(), inventory };
     let platform = Platform::of(inventory);
     let mut findings: Vec<Finding<'a>> = graph
         .edges()

@@ -245,7 +245,8 @@ fn version(tag: &str) -> Option<(u32, u32)> {
 
 /// Whether the pods of a workload are in a mesh.
 fn is_member(mesh: &Mesh, workload: &Workload, info: &WorkloadInfo, inventory: &Inventory) -> bool {
-    if info.host_network {
+    // What runs a mesh is not in it, though ztunnel's container has the name of the sidecar.
+    if info.host_network || MESHES.iter().any(|mesh| mesh.workloads.contains(&workload.name.as_str())) {
         return false;
     }
     let container = mesh.containers.iter().any(|name| info.containers.contains_key(*name));

@@ -1,5 +1,7 @@
 //! What to change so that a denied connection is allowed: the nearest rule, its place, and the words.
 
+use std::cell::OnceCell;
+
 use crate::endpoint::Pod;
 use crate::evaluate::{Decider, Evaluator, Matched, NearMiss, Side};
 use crate::evidence::End;
@@ -11,7 +13,8 @@ use crate::select::Groups;
 /// What advice needs to know of everything.
 pub(super) struct Adviser<'a> {
     pub(super) evaluator: &'a Evaluator<'a>,
-    pub(super) groups: &'a Groups,
+    /// Made when the first advice is asked for.
+    pub(super) groups: OnceCell<Groups>,
     pub(super) inventory: &'a Inventory,
 }
 
@@ -72,8 +75,9 @@ impl Adviser<'_> {
     }
 
     fn pods(&self, pod: &Pod, namespace: &str) -> String {
-        let selector = match self.groups.of(&pod.workload) {
-            Some(group) => self.groups.get(group).selector.to_string(),
+        let groups = self.groups.get_or_init(|| Groups::new(self.inventory));
+        let selector = match groups.of(&pod.workload) {
+            Some(group) => groups.get(group).selector.to_string(),
             None => crate::label::Selector::from_labels(&pod.labels).to_string(),
         };
         match pod.namespace == namespace {

@@ -309,6 +309,16 @@ fn what_prometheus_scrapes() {
             vec![],
             vec![scrape(9100)],
         ),
+        (
+            "on the host network it is the node, and no policy of its own",
+            vec![
+                prometheus(),
+                NODES[1].to_string(),
+                annotated(", prometheus.io/port: '9100'").replace("nodeName: n1", "nodeName: n1, hostNetwork: true"),
+            ],
+            vec![],
+            vec!["scrape shop/Pod/prom -> node:n1:9100 allowed".to_string()],
+        ),
     ] {
         assert_eq!(found(&objects, &flows), expected, "{what}");
     }
