@@ -87,9 +87,17 @@ fn a_compressed_capture_from_stdin() {
 #[test]
 fn a_closed_pipe_is_success() {
     let many = traffic::frames("00:00:01 10.1.0.5:40000 -> 10.1.0.7:1000-4000 TCP established");
-    let directory = directory(&[("many.pcap", pcap(ETHERNET, &many))]);
+    let deny = "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {namespace: shop, name: deny}\nspec: {podSelector: {}}\n";
+    let directory = directory(&[("many.pcap", pcap(ETHERNET, &many)), ("deny.yaml", deny.as_bytes().to_vec())]);
     let mut wrong = Vec::new();
-    for output in ["flows -o table", "flows -o json", "flows -o dot", "flows -o mermaid", "check", "check -o json"] {
+    for output in [
+        "flows -o table",
+        "flows -o json",
+        "flows -o dot",
+        "flows -o mermaid",
+        "check --policies deny.yaml",
+        "check -o json",
+    ] {
         let mut child = command(directory.path())
             .args(format!("{output} --pcap many.pcap --cluster cluster.yaml").split(' '))
             .stdout(Stdio::piped())

@@ -67,7 +67,8 @@ fn cluster_objects_in_any_order() {
         for command in ["flows -o json", "generate --default-deny", "check -o json"] {
             let [whole, others @ ..] =
                 ["whole.yaml", "reverse.yaml", "whole.yaml again.yaml", "again.yaml reverse.yaml"].map(|files| {
-                    program::run(work.path(), &format!("{command} --pcap traffic.pcap --cluster {files}")).stdout
+                    let run = program::run(work.path(), &format!("{command} --pcap traffic.pcap --cluster {files}"));
+                    without_places(&run.stdout)
                 });
             for other in others.iter().filter(|other| **other != whole) {
                 writeln!(wrong, "{}, {command}:\n{}", case.display(), first_difference(&whole, other)).unwrap();
@@ -75,6 +76,22 @@ fn cluster_objects_in_any_order() {
         }
     }
     assert!(wrong.is_empty(), "{wrong}");
+}
+
+/// Output without the places in cluster files, which do differ where the files do.
+fn without_places(text: &str) -> String {
+    let mut text = text.to_string();
+    let files = ["whole", "again", "reverse"].into_iter();
+    for start in files.flat_map(|file| [format!("{file}.yaml:"), format!("\"{file}.yaml\",\"line\":")]) {
+        let mut parts = text.split(start.as_str());
+        let mut kept = parts.next().unwrap_or_default().to_string();
+        for part in parts {
+            kept += "PLACE";
+            kept += part.trim_start_matches(|digit: char| digit.is_ascii_digit());
+        }
+        text = kept;
+    }
+    text
 }
 
 /// Runs a case in a copy of its folder.

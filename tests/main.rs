@@ -7,8 +7,9 @@
 //!
 //! `cases` are folders of readable input and expected output, those of `engine` and `lint` (`transcripts` runs them) need
 //! no traffic; `conformance` holds verdict tables against `reach`; `input` is what goes wrong with files, `arguments` what
-//! people type; `snapshots` show the output of the recordings in `pcaps/`, `recordings` hold it against their true edges;
-//! `reports` are findings as SARIF and markdown; `properties` hold for any traffic, `rendering` for any policy; `libpcap`, `captures`, `examiner`,
+//! people type, `awaited` what is declared and was not seen; `snapshots` show the output of the recordings in `pcaps/`,
+//! `recordings` hold it against their true edges; `reports` are findings as SARIF and markdown; `properties` hold for any
+//! traffic, `rendering` for any policy; `libpcap`, `captures`, `examiner`,
 //! `applications` and `npguard` ask others: a capture library, another decoder of public captures, an independent
 //! examiner, the manifests of real applications, and another analyzer of policies (`shared` knows where they are).
 
@@ -17,6 +18,7 @@
 mod account;
 mod applications;
 mod arguments;
+mod awaited;
 mod captures;
 mod cases;
 mod completeness;

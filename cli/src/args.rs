@@ -44,7 +44,12 @@ Edges in --exclude and --include files, one a line, `*` for any workload, port o
     #[command(after_help = "Examples:
   ringfence check --pcap node-*.pcap --cluster dump.yaml
   ringfence check --pcap node-*.pcap --cluster dump.yaml --policies pull-request/ -o json
-  ringfence check --pcap node-*.pcap --cluster dump.yaml --exposures --ignore known.yaml -o sarif")]
+  ringfence check --pcap node-*.pcap --cluster dump.yaml --exposures --ignore known.yaml -o sarif
+
+Findings are edges: denied although they work or worked, or covered by no policy. Beside them stand workloads with traffic
+that nothing isolates; connections that objects declare and nobody saw (webhooks, aggregated APIs, scrape targets), CronJobs
+that did not run and workloads without replicas; and what the network plugin or the mesh cannot do of what the policies ask.
+Exits with 1 on findings and if nothing enforces the policies at all; the rest does not change it.")]
     Check(CheckArgs),
     /// Who can reach whom under the policies, whether seen or not
     #[command(after_help = "Examples:
@@ -295,12 +300,37 @@ pub(crate) struct GenerateArgs {
     /// Edges that were not seen but are wanted
     #[arg(long, value_name = "FILE", num_args = 1..)]
     pub(crate) include: Vec<PathBuf>,
+    /// Also allow connections that objects declare and nobody saw, in policies that are written anyhow
+    #[arg(long, value_enum, value_name = "KIND", num_args = 1.., value_delimiter = ',')]
+    pub(crate) declared: Vec<DeclaredKind>,
     /// What was watched: a node, a namespace, or a label selector; everything where absent
     #[arg(long, value_name = "NODE|NS|SELECTOR", num_args = 1..)]
     pub(crate) watched: Vec<String>,
     /// No summary, only errors
     #[arg(short, long)]
     pub(crate) quiet: bool,
+}
+
+/// Declared connections.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum DeclaredKind {
+    /// Of the API server to admission and conversion webhooks and to aggregated APIs
+    Webhooks,
+    /// Of Prometheus to what annotations, ServiceMonitors and PodMonitors name
+    Scrapes,
+    /// All of them
+    All,
+}
+
+impl DeclaredKind {
+    /// Whether a kind is asked for.
+    pub(crate) fn has(self, kind: synth::expected::Kind) -> bool {
+        match self {
+            DeclaredKind::Webhooks => kind.is_webhook(),
+            DeclaredKind::Scrapes => kind == synth::expected::Kind::Scrape,
+            DeclaredKind::All => true,
+        }
+    }
 }
 
 #[derive(Debug, clap::Args)]

@@ -5,9 +5,11 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 use serde_json::value::RawValue;
-use synth::check::{Finding, check};
+use synth::check::{Finding, Kind, Unisolated, check, unisolated};
+use synth::expected::{Expected, expected};
 use synth::graph::Edge;
 use synth::inventory::Inventory;
+use synth::platform::{Limit, Platform, limits};
 use synth::policy::{AnyPolicy, PolicySet};
 use synth::resolve::resolve;
 use synth::watchlist::rule::Watchlist;
@@ -20,11 +22,16 @@ use crate::ignore::{IgnoredFinding, Ignores};
 use crate::row::Row;
 use crate::selection::Selection;
 use crate::summary::number;
-use crate::{account, catalogue, ignore, input, markdown, sarif, summary, table, watchlist};
+use crate::{
+    account, catalogue, expected, ignore, input, isolation, markdown, platform, sarif, summary, table, watchlist,
+};
 
 #[derive(Serialize)]
 struct Report<'a> {
     findings: Vec<&'a RawValue>,
+    declared: Vec<expected::Entry<'a>>,
+    not_isolated: Vec<isolation::Entry<'a>>,
+    platform: Vec<platform::Entry<'a>>,
     /// Only with `--exposures`.
     #[serde(skip_serializing_if = "Option::is_none")]
     exposures: Option<Vec<&'a RawValue>>,
@@ -33,6 +40,14 @@ struct Report<'a> {
     ignored: Option<Vec<IgnoredFinding<'a>>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     expired: Option<Vec<&'a RawValue>>,
+}
+
+/// What is said beside the findings.
+struct Beside<'a> {
+    declared: Vec<&'a Expected>,
+    open: Vec<&'a Unisolated<'a>>,
+    platform: &'a Platform,
+    limits: &'a [synth::platform::Finding],
 }
 
 #[derive(Serialize)]
@@ -104,16 +119,34 @@ pub(crate) fn run(args: &CheckArgs, out: &mut impl Write) -> anyhow::Result<Exit
     let mut sorted = ignores.sort(&rules, found)?;
     sorted.shown.retain(|(_, found)| found.is_asked(&selection, &cluster.inventory));
     sorted.hidden.retain(|(_, found, _)| found.is_asked(&selection, &cluster.inventory));
+    let window = expected::window(&traffic, &args.flows.reading.window);
+    let declared = expected(&resolved.graph, policies, window, &cluster.inventory);
+    let open = unisolated(&resolved.graph, policies, &cluster.inventory);
+    let plugins = Platform::of(&cluster.inventory);
+    let limits = limits(&plugins, policies, &resolved.graph, &cluster.inventory);
+    let touches = |item: &&Expected| {
+        let mut ends = item.clients.iter().chain(&item.servers);
+        selection.is_everything() || ends.any(|end| selection.touches([end, end], &cluster.inventory))
+    };
+    let beside = Beside {
+        declared: declared.iter().filter(touches).collect(),
+        open: open.iter().filter(|open| selection.has(open.workload, &cluster.inventory)).collect(),
+        platform: &plugins,
+        limits: &limits,
+    };
     let exposures = || sorted.shown.iter().filter_map(|(item, found)| Some((item, found.exposure()?)));
     let of_policies = || sorted.shown.iter().filter_map(|(item, found)| Some((item, found.policy()?)));
     match args.output {
         FindingsFormat::Table => {
-            print(of_policies().map(|(_, finding)| finding), out)?;
-            watchlist::print(exposures().map(|(_, exposure)| exposure), of_policies().next().is_some(), out)?;
+            let is_above = print(of_policies().map(|(_, finding)| finding), &beside, out)?;
+            watchlist::print(exposures().map(|(_, exposure)| exposure), is_above, out)?;
         }
         FindingsFormat::Json => {
             let report = Report {
                 findings: of_policies().map(|(item, _)| &*item.details).collect(),
+                declared: beside.declared.iter().copied().map(Into::into).collect(),
+                not_isolated: beside.open.iter().copied().map(Into::into).collect(),
+                platform: platform::entries(&plugins, &limits),
                 exposures: args.exposures.then(|| exposures().map(|(item, _)| &*item.details).collect()),
                 ignored: (!ignores.is_empty()).then(|| sorted.ignored_json()),
                 expired: (!ignores.is_empty()).then(|| sorted.expired_json()),
@@ -143,6 +176,15 @@ pub(crate) fn run(args: &CheckArgs, out: &mut impl Write) -> anyhow::Result<Exit
             of_policies().count(),
             sorted.ignored_words()
         )?;
+        if !args.cluster.clusters.is_empty() {
+            writeln!(err, "{}", platform::line(beside.platform))?;
+        }
+        let awaited: Vec<_> = beside.declared.iter().filter(|item| !item.rules.is_empty()).collect();
+        if !awaited.is_empty() {
+            let denied = awaited.iter().filter(|item| item.allowed == Some(false)).count();
+            let all = awaited.len();
+            writeln!(err, "{all} declared connections were not seen, {denied} are denied: see `generate --declared`")?;
+        }
         if let Some(watched) = &watched {
             watchlist::tell(exposures().map(|(_, exposure)| exposure), watched.guessed, &mut err)?;
         }
@@ -156,6 +198,8 @@ pub(crate) fn run(args: &CheckArgs, out: &mut impl Write) -> anyhow::Result<Exit
     }
     Ok(if !refused.is_empty() || !cluster.problems.is_empty() || traffic.unreadable().is_some() {
         Exit::Unusable
+    } else if limits.iter().any(|finding| finding.limit == Limit::NotEnforced) {
+        Exit::Findings
     } else {
         finding::exit(sorted.items())
     })
@@ -183,9 +227,15 @@ fn places(policies: PolicySet<'_>) -> BTreeMap<String, Place> {
     all.filter_map(|policy| Some((policy.id(), Place::of(&policy.origin())?))).collect()
 }
 
-fn print<'a>(findings: impl Iterator<Item = &'a Finding<'a>>, out: &mut impl Write) -> anyhow::Result<()> {
+/// Findings first; uncovered edges are counted by workload. Each kind of thing has a heading of its own. Returns whether
+/// there was anything.
+fn print<'a>(
+    findings: impl Iterator<Item = &'a Finding<'a>>,
+    beside: &Beside<'_>,
+    out: &mut impl Write,
+) -> anyhow::Result<bool> {
     let mut lines = Vec::new();
-    for finding in findings {
+    for finding in findings.filter(|finding| finding.kind != Kind::Uncovered) {
         let key = &finding.edge.key;
         lines.push([
             finding.kind.name().to_string(),
@@ -197,9 +247,25 @@ fn print<'a>(findings: impl Iterator<Item = &'a Finding<'a>>, out: &mut impl Wri
             finding.message.clone(),
         ]);
     }
-    if lines.is_empty() {
-        return Ok(());
+    let mut gap = "";
+    if !lines.is_empty() {
+        table::write(out, ["FINDING", "CLIENT", "SERVER", "PORT", "OUTCOME", "COUNT", "WHY"], &lines)?;
+        gap = "\n";
     }
-    table::write(out, ["FINDING", "CLIENT", "SERVER", "PORT", "OUTCOME", "COUNT", "WHY"], &lines)?;
-    Ok(())
+    if !beside.open.is_empty() {
+        write!(out, "{gap}")?;
+        isolation::table(out, &beside.open)?;
+        gap = "\n";
+    }
+    if !beside.declared.is_empty() {
+        write!(out, "{gap}")?;
+        expected::table(out, &beside.declared)?;
+        gap = "\n";
+    }
+    if !beside.limits.is_empty() {
+        write!(out, "{gap}")?;
+        platform::table(out, beside.limits)?;
+        gap = "\n";
+    }
+    Ok(!gap.is_empty())
 }

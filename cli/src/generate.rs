@@ -6,10 +6,12 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
+use synth::expected::awaited_edges;
 use synth::graph::Edge;
 use synth::inventory::Inventory;
 use synth::learn::{Choices, Reason, Watched, exclusion, left_out, seen_from_peers_only};
-use synth::policy::Direction;
+use synth::platform::{Platform, limits};
+use synth::policy::{Direction, Policy};
 use synth::prove::{Proof, prove};
 use synth::render::render;
 use synth::resolve::resolve;
@@ -43,6 +45,9 @@ pub(crate) fn run(args: &GenerateArgs, out: &mut impl Write) -> anyhow::Result<E
     let options = Options {
         choices: Choices { allow_metadata: args.allow_metadata, exclude },
         include,
+        awaited: awaited_edges(&resolved.graph, &cluster.inventory, |kind| {
+            args.declared.iter().any(|asked| asked.has(kind))
+        }),
         watched,
         default_deny: args.default_deny,
         dns_for_all: args.dns_for_all,
@@ -82,6 +87,11 @@ pub(crate) fn run(args: &GenerateArgs, out: &mut impl Write) -> anyhow::Result<E
     }
     if !args.quiet {
         report(&plan, &proof, &left, &options.choices, &cluster.inventory, chosen.len())?;
+        let written: Vec<Policy> = chosen.iter().map(|planned| planned.policy.clone()).collect();
+        let platform = Platform::of(&cluster.inventory);
+        for limit in limits(&platform, (&written).into(), &resolved.graph, &cluster.inventory) {
+            writeln!(io::stderr(), "warning: {}: {} [{}]", limit.limit.name(), limit.message, limit.source)?;
+        }
         let from_peers = seen_from_peers_only(&resolved.graph, &cluster.inventory);
         if !from_peers.is_empty() {
             let names: Vec<String> = from_peers.iter().map(ToString::to_string).collect();

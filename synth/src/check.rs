@@ -1,15 +1,25 @@
 //! Policies held against the observed edges.
 
+mod advice;
+mod isolation;
+
+use std::cell::OnceCell;
 use std::collections::BTreeSet;
 
+use capture::time::SECOND;
 use capture::{Outcome, Timestamp};
 
-use crate::evaluate::{Decider, Evaluator, Matched, Verdict};
+pub use isolation::{Unisolated, unisolated};
+
+use self::advice::Adviser;
+use crate::evaluate::{Evaluator, Verdict};
 use crate::evidence::{End, Evidence};
 use crate::graph::{Edge, Graph};
 use crate::inventory::Inventory;
 use crate::learn::{Choices, decide};
+use crate::platform::Platform;
 use crate::policy::{AnyPolicy, Direction, PolicySet};
+use crate::render::thousands;
 use crate::replay::denial;
 
 /// What is wrong with an edge and the policies.
@@ -58,6 +68,8 @@ pub struct Finding<'a> {
 /// cluster yet.
 pub fn check<'a>(graph: &'a Graph, policies: PolicySet<'_>, proposed: bool, inventory: &Inventory) -> Vec<Finding<'a>> {
     let evaluator = inventory.evaluator(policies);
+    let adviser = Adviser { evaluator: &evaluator, groups: OnceCell::new(), inventory };
+    let platform = Platform::of(inventory);
     let mut findings: Vec<Finding<'a>> = graph
         .edges()
         .filter_map(|edge| {
@@ -74,7 +86,7 @@ pub fn check<'a>(graph: &'a Graph, policies: PolicySet<'_>, proposed: bool, inve
             if denied.is_empty() {
                 return uncovered(edge, outcome, evidence, &evaluator, inventory);
             }
-            Some(denied_edge(edge, outcome, evidence, &denied, &evaluator, proposed))
+            Some(denied_edge((edge, outcome, evidence), &denied, &adviser, &platform, proposed))
         })
         .collect();
     findings.sort_by(|a, b| (a.kind, &a.edge.key).cmp(&(b.kind, &b.edge.key)));
@@ -90,20 +102,21 @@ struct Denied {
 }
 
 fn denied_edge<'a>(
-    edge: &'a Edge,
-    outcome: Outcome,
-    evidence: &'a Evidence,
+    (edge, outcome, evidence): (&'a Edge, Outcome, &'a Evidence),
     denied: &[Denied],
-    evaluator: &Evaluator<'_>,
+    adviser: &Adviser<'_>,
+    platform: &Platform,
     proposed: bool,
 ) -> Finding<'a> {
-    let policies = evaluator.policies();
     let mut denying: BTreeSet<String> = BTreeSet::new();
     let mut kind = Kind::WouldDeny;
     let mut before = false;
+    // When the policies came and the connections that they did not stop were opened, the nearest two.
+    let mut delay = i64::MAX;
+    let mut oldest = Timestamp::MAX;
     for Denied { pair, opened, verdict } in denied {
         let sides = Direction::ALL.into_iter().map(|direction| verdict.side(direction)).filter(|side| !side.allowed());
-        let deciders: Vec<AnyPolicy<'_>> = sides.flat_map(|side| evaluator.deciders(side)).collect();
+        let deciders: Vec<AnyPolicy<'_>> = sides.flat_map(|side| adviser.evaluator.deciders(side)).collect();
         // A policy speaks from its creation on, one without a time always; the oldest in the way is the first that did.
         let came = deciders.iter().map(|policy| policy.created().unwrap_or(Timestamp::MIN)).min();
         let came = came.unwrap_or(Timestamp::MIN);
@@ -113,12 +126,16 @@ fn denied_edge<'a>(
                 && failed.pairs.get(pair).is_some_and(|opened| *opened >= came)
         });
         before |= *opened < came;
+        oldest = oldest.min(came);
         let this = match (proposed, *opened >= came) {
             (true, _) => Kind::WouldDeny,
             (false, true) => Kind::NotEnforced,
             (false, false) if failed_since => Kind::Broken,
             (false, false) => Kind::WouldDeny,
         };
+        if this == Kind::NotEnforced && came > Timestamp::MIN {
+            delay = delay.min(opened.since(came));
+        }
         // What happens already is worse than what would.
         if this != Kind::WouldDeny && kind != Kind::NotEnforced {
             kind = this;
@@ -126,30 +143,28 @@ fn denied_edge<'a>(
     }
     let what = match kind {
         Kind::NotEnforced => {
-            "seen working although denied: the network plugin does not enforce these policies, or not yet"
+            format!("seen working although denied, {}: {}", count(evidence.connections), meaning(platform, delay))
         }
-        Kind::Broken => "worked until these policies came, and only failed since",
-        _ if !proposed && before => "worked before these policies came, and is denied now",
-        _ => "would be denied",
+        Kind::Broken => {
+            let failed = [Outcome::Refused, Outcome::Unanswered].into_iter().filter_map(|how| edge.outcomes.get(&how));
+            let failed: u64 = failed.map(|failed| failed.connections).sum();
+            let when = if oldest > Timestamp::MIN { format!(" ({oldest})") } else { String::new() };
+            format!("worked until these policies came{when}, and only failed since, {}", count(failed))
+        }
+        _ if !proposed && before => {
+            "worked before these policies came, and is denied now; many network plugins keep connections that were open \
+             then, so it may break only when it is opened anew"
+                .to_string()
+        }
+        _ => "would be denied".to_string(),
     };
-    let verdict = &denied[0].verdict;
+    let Denied { pair: (client, server), verdict, .. } = &denied[0];
     let why: Vec<String> = Direction::ALL
         .into_iter()
         .filter(|direction| !verdict.side(*direction).allowed())
-        .map(|direction| match verdict.side(direction).near.first() {
-            _ if verdict.side(direction).decider == Decider::Cluster => {
-                let rule = verdict.side(direction).last_word().map_or(0, |rule| rule.rule);
-                let policy = evaluator.deciders(verdict.side(direction)).into_iter().map(AnyPolicy::id);
-                format!("{direction}: rule {rule} of {} denies it", policy.collect::<String>())
-            }
-            Some(near) => {
-                let field = match near.matched {
-                    Matched::Peer(_) => "the peer fits, the port does not",
-                    Matched::Port(_) => "the port fits, the peer does not",
-                };
-                format!("{direction}: nearest is rule {} of {}, where {field}", near.rule, policies[near.policy].id())
-            }
-            None => format!("{direction}: no rule comes near"),
+        .map(|direction| {
+            let peer = if direction == Direction::Ingress { client } else { server };
+            adviser.side(direction, verdict.side(direction), &edge.key, peer)
         })
         .collect();
     Finding {
@@ -159,6 +174,35 @@ fn denied_edge<'a>(
         evidence,
         policies: denying.into_iter().collect(),
         message: format!("{what} ({})", why.join("; ")),
+    }
+}
+
+fn count(connections: u64) -> String {
+    format!("{} connection{}", thousands(connections), if connections == 1 { "" } else { "s" })
+}
+
+/// Plugins need so long to put a policy in force, at most, in nanoseconds.
+const IN_FORCE: i64 = 60 * SECOND;
+
+/// What a denied connection that works usually means; it was opened `delay` nanoseconds after the policy came.
+fn meaning(platform: &Platform, delay: i64) -> String {
+    let names = platform.plugin_names();
+    match (platform.enforces(), names) {
+        (Some(false), Some(names)) => format!("{names} does not enforce NetworkPolicies"),
+        (enforces, names) => {
+            let who = match (enforces, names) {
+                (Some(_), Some(names)) => format!("{names} enforces policies"),
+                (None, Some(names)) => format!("whether {names} enforces policies here is not known"),
+                (_, None) => "the network plugin is not known".to_string(),
+            };
+            let soon = (delay <= IN_FORCE)
+                .then(|| format!("the policy was {} s old and perhaps not in force yet", delay / SECOND));
+            let usual = match enforces {
+                Some(true) => "usually such traffic goes past it, as in a tunnel of a mesh or between pods of one node",
+                _ => "usually it does not enforce them",
+            };
+            format!("{who}; {}", soon.unwrap_or_else(|| usual.to_string()))
+        }
     }
 }
 
@@ -182,7 +226,7 @@ fn uncovered<'a>(
         outcome,
         evidence,
         policies: Vec::new(),
-        message: "no policy isolates the client for egress or the server for ingress".to_string(),
+        message: "no policy isolates the client for egress or the server for ingress: run generate".to_string(),
     })
 }
 

@@ -71,6 +71,8 @@ pub struct Node {
     pub addresses: BTreeMap<IpAddr, NodeAddressKind>,
     /// `metadata.labels`.
     pub labels: Labels,
+    /// `metadata.annotations` of network plugins.
+    pub annotations: BTreeMap<String, String>,
 }
 
 impl Node {

@@ -1,6 +1,7 @@
 //! Who held which address when, and who stands behind which Service.
 
 mod build;
+mod declaration;
 mod pods;
 mod service;
 mod workload;
@@ -18,6 +19,7 @@ use crate::evaluate::{Evaluator, Namespaces};
 use crate::policy::{Policy, PolicySet};
 
 pub use build::Options;
+pub use declaration::{Declaration, DeclaredTarget, ScrapedPort};
 pub use service::{Backend, Frontend, Service, ServicePort, Target, TargetPort};
 pub use workload::{Presence, Schedule, WorkloadInfo};
 pub(crate) use workload::{is_volatile, stable};
@@ -55,6 +57,8 @@ pub struct Inventory {
     pub policies: Vec<Policy>,
     /// The cluster-wide policies, in the order in which they are asked.
     pub cluster_policies: Vec<ClusterPolicy>,
+    /// What objects say about connections, sorted by kind and name.
+    pub declarations: Vec<Declaration>,
     /// Ranges in which pods have their addresses.
     pub pod_ranges: Vec<IpNet>,
     /// Findings about the cluster input itself, in words.

@@ -19,6 +19,7 @@
 //! against any other ([`replay`] is what they share).
 //!
 //! [`completeness`] says how much of the traffic has been learned.
+//! [`platform`] knows what network plugins and meshes cannot do, [`expected`] what objects declare and nobody saw.
 //!
 //! Without traffic: [`reach`] answers for whole clusters at once, [`diff`] compares two answers ([`witness`] makes pods up
 //! where there are none), [`explain`] is one answer with its reasons, [`exposure`] is about pods that do not exist yet,
@@ -33,6 +34,7 @@ pub mod diff;
 pub mod endpoint;
 pub mod evaluate;
 pub mod evidence;
+pub mod expected;
 pub mod explain;
 pub mod exposure;
 pub mod graph;
@@ -43,6 +45,7 @@ pub mod lint;
 pub mod manifest;
 pub mod part;
 pub mod pattern;
+pub mod platform;
 pub mod policy;
 pub mod port;
 pub mod ports;

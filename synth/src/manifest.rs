@@ -4,6 +4,7 @@
 //! place, and nothing else is lost.
 
 pub mod clusterpolicy;
+pub(crate) mod declaration;
 pub mod document;
 mod field;
 pub(crate) mod kept;
@@ -25,6 +26,7 @@ use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
 
+use self::declaration::{Declaring, Reader, is_declaring};
 use self::document::{Document, Form, TypedList};
 use self::node::{Key, Node, Value};
 use crate::cluster::ClusterPolicy;
@@ -73,6 +75,7 @@ pub struct Objects {
     pub(crate) slices: Vec<Stored<object::EndpointSlice>>,
     pub(crate) endpoints: Vec<Stored<object::Endpoints>>,
     pub(crate) controllers: Vec<Stored<Controller>>,
+    pub(crate) declaring: Vec<Stored<Declaring>>,
     /// The NetworkPolicies.
     pub policies: Vec<Policy>,
     /// The cluster-wide policies.
@@ -109,6 +112,7 @@ impl Objects {
         self.slices.extend_from_slice(&other.slices);
         self.endpoints.extend_from_slice(&other.endpoints);
         self.controllers.extend_from_slice(&other.controllers);
+        self.declaring.extend_from_slice(&other.declaring);
     }
 
     /// The policies, which are only ever evaluated together.
@@ -170,6 +174,11 @@ impl Objects {
             }
             "NetworkPolicy" | "ClusterNetworkPolicy" | "AdminNetworkPolicy" | "BaselineAdminNetworkPolicy" => {
                 self.policy(file, &kind, source)?;
+            }
+            // Most have no webhook, and are the largest objects of all.
+            "CustomResourceDefinition" if !source.mentions("Webhook") => {}
+            declaring if is_declaring(declaring) => {
+                self.declaring.push(Stored { object: declaration::read(&kind, source)?, origin });
             }
             list if list.ends_with("List") => self.list(file, &*source.tree()?),
             _ => match custom(source) {
@@ -310,6 +319,10 @@ impl Source<'_> {
             }
         }
     }
+}
+
+impl declaration::Reader for Source<'_> {
+    type Error = Refused;
 
     fn read<T: DeserializeOwned>(&self) -> Result<T, Refused> {
         let yaml = |error: node::NodeError| Refused { line: error.line, message: hint(error.message) };

@@ -52,6 +52,14 @@ pub fn render(planned: &Planned) -> String {
     text
 }
 
+/// One rule under its direction, as it stands in `spec` of a policy.
+pub(crate) fn render_rule(direction: Direction, rule: &Rule, notes: &Notes) -> String {
+    let mut text = String::new();
+    rule_block(&mut text, direction, rule, notes);
+    let lines: Vec<&str> = text.lines().map(|line| line.strip_prefix("  ").unwrap_or(line)).collect();
+    format!("{direction}:\n{}\n", lines.join("\n"))
+}
+
 fn direction_block(text: &mut String, direction: Direction, rules: &[Rule], notes: &[Notes], quiet: bool) {
     if rules.is_empty() {
         if !quiet {

@@ -2,6 +2,7 @@
 //!
 //! Every deciding edge becomes a grant to each of its sides that is a pod; grants with the same ports share a rule.
 
+mod awaited;
 mod grant;
 mod peer;
 mod port;
@@ -21,10 +22,12 @@ use crate::policy::{Direction, Origin, Peers, Policy, Ports, Rule};
 use crate::resolve::Resolved;
 use crate::select::{Group, Groups};
 
+pub use awaited::Awaited;
+pub(crate) use awaited::rules_for;
 pub use grant::Notes;
 pub(crate) use grant::PUBLIC_ADDRESSES;
 
-use grant::Grants;
+use grant::{Grants, Why};
 
 /// The label that marks generated policies, and its value.
 pub const MANAGED_BY: (&str, &str) = ("app.kubernetes.io/managed-by", "ringfence");
@@ -39,6 +42,9 @@ pub struct Options {
     pub choices: Choices,
     /// Edges that were not seen but are wanted.
     pub include: Vec<Declared>,
+    /// Edges that objects declare and nobody saw. They are added to policies that are made anyhow; alone they isolate
+    /// nobody.
+    pub awaited: Vec<Awaited>,
     /// What was watched.
     pub watched: Watched,
     /// Add [`DEFAULT_DENY`] to every namespace that got a policy.
@@ -100,14 +106,22 @@ pub fn synthesize(resolved: &Resolved, inventory: &Inventory, options: &Options)
     }
     for (edge, reason) in &declared {
         if let Some((outcome, evidence)) = edge.used() {
-            grants.edge(edge, outcome, evidence, Some(reason.clone()));
+            grants.edge(edge, outcome, evidence, Some(Why::Wanted(reason.clone())));
         }
     }
+    let awaited: Vec<(Edge, Why)> = options.awaited.iter().map(Awaited::edge).collect();
     for ranged in options.include.iter().filter(|declared| is_range(&declared.server) || is_range(&declared.client)) {
         grants.range(ranged);
     }
     grants.refused_ports(&resolved.graph);
     grants.local_dns(&resolved.dns_frontends);
+    grants.settle();
+    for (edge, why) in &awaited {
+        if let Some((outcome, evidence)) = edge.used() {
+            grants.edge(edge, outcome, evidence, Some(why.clone()));
+        }
+    }
+    plan.findings.extend(grants.unwritten());
     let mut taken = Names::new(inventory);
     let names = names(&mut taken, inventory, &groups);
     for (index, group) in groups.iter().enumerate() {

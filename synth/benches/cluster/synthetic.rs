@@ -113,7 +113,7 @@ pub fn inventory(size: Size, dual: bool, random: &mut Random) -> Inventory {
     for node in 0..nodes {
         let addresses = of_node(node).into_iter().map(|ip| (ip, NodeAddressKind::Status)).collect();
         let zone = ["a", "b", "c"][node % 3];
-        let node = (format!("node-{node}"), Node { addresses, labels: labels(&[("zone", zone)]) });
+        let node = (format!("node-{node}"), Node { addresses, labels: labels(&[("zone", zone)]), ..Node::default() });
         inventory.nodes.extend([node]);
     }
 

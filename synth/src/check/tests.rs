@@ -245,24 +245,59 @@ fn findings_are_sorted_by_kind_and_edge() {
 fn messages_name_what_comes_near() {
     let api = |rules: &str| format!("{DENY_API}, ingress: [{rules}]");
     let web = "from: [{podSelector: {matchLabels: {app: web}}}]";
+    let from = |app: &str, port: u16| {
+        format!("{{from: [{{podSelector: {{matchLabels: {{app: {app}}}}}}}], ports: [{{port: {port}}}]}}")
+    };
     for (what, spec, part) in [
-        ("nothing", api(""), "ingress: no rule comes near"),
+        (
+            "nothing",
+            api(""),
+            "ingress: no rule of shop/p (policies.yaml:2) comes near: add a rule from podSelector app=web with port 80/TCP, \
+             or run generate",
+        ),
         (
             "the peer",
             api(&format!("{{{web}, ports: [{{port: 81}}]}}")),
-            "ingress: nearest is rule 0 of shop/p, where the peer fits, the port does not",
+            "ingress: nearest is rule 0 of shop/p (policies.yaml:2), where the peer fits, the port does not: add port \
+             80/TCP to it",
         ),
         (
             "the port",
             api("{from: [{ipBlock: {cidr: 203.0.113.0/24}}], ports: [{port: 80}]}"),
-            "ingress: nearest is rule 0 of shop/p, where the port fits, the peer does not",
+            "ingress: nearest is rule 0 of shop/p (policies.yaml:2), where the port fits, the peer does not: add peer \
+             podSelector app=web to it",
         ),
         (
-            "the second rule",
-            api(&format!(
-                "{{from: [{{ipBlock: {{cidr: 203.0.113.0/24}}}}], ports: [{{port: 1}}]}}, {{{web}, ports: [{{port: 81}}]}}"
-            )),
-            "ingress: nearest is rule 1 of shop/p",
+            "the peer of one rule before the port of another",
+            api(&format!("{}, {}", from("db", 80), from("web", 81))),
+            "nearest is rule 1 of shop/p (policies.yaml:2), where the peer fits, the port does not: add port 80/TCP to it",
+        ),
+        (
+            "other peers of the rule",
+            api(
+                "{from: [{podSelector: {matchLabels: {app: web}}}, {podSelector: {matchLabels: {app: db}}}], ports: [{port: 81}]}",
+            ),
+            "add port 80/TCP to it, which opens it to all 2 peers of the rule",
+        ),
+        (
+            "other ports of the rule",
+            api("{from: [{podSelector: {matchLabels: {app: db}}}], ports: [{port: 80}, {port: 81}]}"),
+            "the port fits, the peer does not: add a rule from podSelector app=web with port 80/TCP",
+        ),
+        (
+            "everyone, on another port",
+            api("{ports: [{port: 81}]}"),
+            "the peer fits, the port does not: add a rule from podSelector app=web with port 80/TCP",
+        ),
+        (
+            "all ports of somebody else",
+            api("{from: [{podSelector: {matchLabels: {app: db}}}]}"),
+            "no rule of shop/p (policies.yaml:2) comes near",
+        ),
+        (
+            "the client's side",
+            "podSelector: {matchLabels: {app: web}}, policyTypes: [Egress]".to_string(),
+            "egress: no rule of shop/p (policies.yaml:2) comes near: add a rule to podSelector app=api with port 80/TCP",
         ),
     ] {
         let inventory = cluster();
@@ -279,4 +314,75 @@ fn an_answer_that_nobody_could_have_seen_is_no_failure() {
     let flows = [WORKED, "web > api:80 unknown 12:00:00..12:00:00"];
     let expected = ["would_deny web -> api:80 established shop/p"];
     assert_eq!(found(&flows, &[("p", "11:00:00", DENY_API)], false), expected);
+}
+
+/// The message about the one finding.
+fn message(flows: &[&str], created: &str, more: &str) -> String {
+    let mut objects = Objects::default();
+    let pod = |name: &str, ip: &str| {
+        format!(
+            "---\n{{kind: Pod, metadata: {{name: {name}, namespace: shop, labels: {{app: {name}}}}}, spec: {{nodeName: n1}}, status: {{podIP: {ip}}}}}\n"
+        )
+    };
+    objects.load("cluster.yaml", &[pod("web", "10.0.0.1"), pod("api", "10.0.0.2"), format!("---\n{more}\n")].concat());
+    assert_eq!(objects.problems, []);
+    let inventory = Inventory::build(&objects, &Options::default());
+    let resolved = seen(flows, &inventory);
+    let policies = policies(&[("p", created, DENY_API)]);
+    let findings = check(&resolved.graph, (&policies).into(), false, &inventory);
+    assert_eq!(findings.len(), 1);
+    findings[0].message.clone()
+}
+
+#[test]
+fn what_works_although_denied_usually_means() {
+    let daemon = |name: &str| {
+        format!(
+            "{{kind: DaemonSet, metadata: {{name: {name}, namespace: kube-system}}, spec: {{template: {{spec: {{containers: [{{name: c}}]}}}}}}}}"
+        )
+    };
+    for (what, created, more, words) in [
+        (
+            "no plugin known",
+            "09:00:00",
+            String::new(),
+            "1 connection: the network plugin is not known; usually it does not enforce them",
+        ),
+        ("flannel", "09:00:00", daemon("kube-flannel-ds"), "1 connection: flannel does not enforce NetworkPolicies"),
+        ("Calico", "09:00:00", daemon("calico-node"), "Calico enforces policies; usually such traffic goes past it"),
+        ("just come", "09:59:57", daemon("calico-node"), "the policy was 3 s old and perhaps not in force yet"),
+    ] {
+        let said = message(&[WORKED], created, &more);
+        assert!(said.starts_with("seen working although denied, ") && said.contains(words), "{what}: {said}");
+    }
+    let flows = [WORKED, "web > api:80 refused 12:00:00..12:00:00"];
+    let said = message(&flows, "11:00:00", "");
+    assert!(
+        said.starts_with(
+            "worked until these policies came (2026-11-01T11:00:00Z), and only failed since, 1 connection ("
+        ),
+        "{said}"
+    );
+    let said = message(&[WORKED], "11:00:00", "");
+    assert!(said.contains("many network plugins keep connections that were open"), "{said}");
+}
+
+#[test]
+fn traffic_that_nothing_isolates_by_workload_and_direction() {
+    let inventory = cluster();
+    let flows = [WORKED, "db > api:80 established 10:00:00..10:00:01", "web > db:5432 established 10:00:00..10:00:01"];
+    let resolved = seen(&flows, &inventory);
+    let listed = |set: &[(&str, &str, &str)]| -> Vec<String> {
+        let policies = policies(set);
+        let found = unisolated(&resolved.graph, (&policies).into(), &inventory);
+        let line = |open: Unisolated<'_>| {
+            let edges = open.edges.len();
+            format!("{} {} {edges} {} {}", open.workload.name, open.direction, open.connections, open.uncovered)
+        };
+        found.into_iter().map(line).collect()
+    };
+    assert_eq!(listed(&[]), ["api ingress 2 2 2", "db ingress 1 1 1", "db egress 1 1 1", "web egress 2 2 2"]);
+    let api = format!("{DENY_API}, ingress: [{{}}]");
+    assert_eq!(listed(&[("p", "", &api)]), ["db ingress 1 1 1", "db egress 1 1 0", "web egress 2 2 1"]);
+    assert_eq!(listed(&[("p", "", "podSelector: {}, policyTypes: [Ingress, Egress]")]), [""; 0]);
 }

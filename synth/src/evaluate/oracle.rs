@@ -234,7 +234,7 @@ impl Cluster {
             let addresses = addresses.map(|(ip, kind)| (ip.parse().unwrap(), kind));
             let labels = value["metadata"]["labels"].as_object().unwrap().iter();
             let labels = labels.map(|(key, value)| (key.clone(), value.as_str().unwrap().to_string())).collect();
-            (name.to_string(), Node { addresses: addresses.collect(), labels })
+            (name.to_string(), Node { addresses: addresses.collect(), labels, ..Node::default() })
         };
         self.nodes.iter().map(node).collect()
     }

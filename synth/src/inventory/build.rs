@@ -8,10 +8,13 @@ use std::net::IpAddr;
 use capture::Protocol;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
+use super::declaration::declarations;
 use super::service::SliceEntry;
 use super::{Frontend, Inventory, PodId, Service, ServicePort, TargetPort};
 use crate::endpoint::{Node, NodeAddressKind};
 use crate::label::Selector;
+use crate::manifest::declaration::Declaring;
+use crate::manifest::kept::is_kept;
 use crate::manifest::object::{self, IntOrString, Metadata};
 use crate::manifest::{Objects, Stored};
 use crate::policy::AnyPolicy;
@@ -33,6 +36,7 @@ impl Inventory {
         inventory.pods_and_workloads(objects);
         inventory.ranges(options);
         inventory.services(objects);
+        inventory.declarations = declarations(objects);
         inventory.policies = objects.policies.clone();
         // The newest version comes first, and only the first of a name stays.
         inventory.policies.sort_by(|a, b| {
@@ -103,7 +107,10 @@ impl Inventory {
                 }
             }
             let labels = node.metadata.labels.clone().unwrap_or_default();
-            self.nodes.insert(node.metadata.name.clone(), Node { addresses, labels });
+            let written = node.metadata.annotations.iter().flatten();
+            let annotations = written.filter(|(key, _)| is_kept(key));
+            let annotations = annotations.map(|(key, value)| (key.clone(), value.clone())).collect();
+            self.nodes.insert(node.metadata.name.clone(), Node { addresses, labels, annotations });
         }
     }
 
@@ -240,6 +247,9 @@ impl Inventory {
             cluster_ips,
             pods: Vec::new(),
             endpoints,
+            labels: metadata.labels.clone().unwrap_or_default(),
+            annotations: metadata.annotations.clone().unwrap_or_default().0,
+            origin: stored.origin.clone(),
         }
     }
 }
@@ -277,6 +287,11 @@ impl Named for object::Namespace {}
 impl Named for object::Service {}
 impl Named for object::EndpointSlice {}
 impl Named for object::Endpoints {}
+impl Named for Declaring {
+    fn kind(&self) -> &str {
+        &self.kind
+    }
+}
 impl Named for crate::manifest::Controller {
     fn kind(&self) -> &str {
         &self.kind

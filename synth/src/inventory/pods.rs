@@ -133,6 +133,7 @@ impl Inventory {
             let (namespace, kind, name) = identity(pod, owners);
             if let Some(info) = self.workloads.get_mut(&Workload { namespace, kind, name }) {
                 info.note(&pod.metadata, &pod.spec);
+                info.origin.get_or_insert_with(|| sighting.newest.origin.clone());
             }
         }
     }

@@ -6,7 +6,8 @@ use std::net::IpAddr;
 use capture::{Protocol, Socket, Timestamp};
 
 use super::{Holder, Inventory, PodId};
-use crate::label::Selector;
+use crate::label::{Labels, Selector};
+use crate::policy::Origin;
 
 /// A Service.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,6 +26,12 @@ pub struct Service {
     pub hides_source: bool,
     /// Its cluster addresses; none for a headless Service.
     pub cluster_ips: Vec<IpAddr>,
+    /// `metadata.labels`.
+    pub labels: Labels,
+    /// `metadata.annotations` that speak of scraping.
+    pub annotations: BTreeMap<String, String>,
+    /// Where it was read.
+    pub origin: Origin,
     /// The pods that its selector matches, those that are over included.
     pub(super) pods: Vec<PodId>,
     /// Endpoints of its EndpointSlices (or Endpoints): address, port name, protocol, port, and whether it is serving.

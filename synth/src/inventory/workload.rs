@@ -30,7 +30,7 @@ pub struct WorkloadInfo {
     pub replicas: Option<u32>,
     /// When a CronJob runs.
     pub schedule: Option<Schedule>,
-    /// Where the owner was read; `None` where it is not in the input.
+    /// Where the owner was read, or its first pod where it is not in the input.
     pub origin: Option<Origin>,
     /// The containers of its template or pods, init containers included: names and their images, empty where unknown.
     pub containers: BTreeMap<String, BTreeSet<String>>,
@@ -196,7 +196,13 @@ pub(super) fn controlling(owners: Option<&[OwnerReference]>) -> Option<&OwnerRef
 
 /// `spec.selector` as a [`Selector`]; `None` where it is absent or names a controller-uid, as a Job's does.
 pub(super) fn lasting_selector(controller: &object::Controller) -> Option<Selector> {
-    let written = controller.spec.selector.as_ref()?;
+    let selector = selector_of(controller.spec.selector.as_ref()?);
+    let uid = |requirement: &Requirement| requirement.key().ends_with("controller-uid");
+    (!selector.is_everything() && !selector.requirements().any(uid)).then_some(selector)
+}
+
+/// `metav1.LabelSelector` as a [`Selector`].
+pub(super) fn selector_of(written: &object::LabelSelector) -> Selector {
     let mut selector: Selector = Selector::from_labels(written.match_labels.as_ref().unwrap_or(&Labels::new()));
     for expression in written.match_expressions.iter().flatten() {
         let key = expression.key.clone();
@@ -208,6 +214,5 @@ pub(super) fn lasting_selector(controller: &object::Controller) -> Option<Select
             _ => Requirement::Absent { key },
         });
     }
-    let uid = |requirement: &Requirement| requirement.key().ends_with("controller-uid");
-    (!selector.is_everything() && !selector.requirements().any(uid)).then_some(selector)
+    selector
 }

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 /// Annotations whose keys say who scrapes a pod or a Service, which mesh a pod is in and which plugin a node has, by
 /// their beginnings. All others, of which some are as large as the object, are dropped while reading.
-const ANNOTATIONS: [&str; 14] = [
+const ANNOTATIONS: [&str; 17] = [
     "prometheus.io/",
     "istio.io/",
     "sidecar.istio.io/",
@@ -22,7 +22,10 @@ const ANNOTATIONS: [&str; 14] = [
     "k8s.v1.cni.cncf.io/networks",
     "flannel.alpha.coreos.com/",
     "projectcalico.org/",
-    "k3s.io/node-args",
+    "network.cilium.io/",
+    "io.cilium.network.",
+    "node.antrea.io/",
+    "k3s.io/",
     "k8s.ovn.org/node-",
 ];
 
@@ -30,16 +33,14 @@ const ANNOTATIONS: [&str; 14] = [
 /// kindnet.
 const FLAGS: [&str; 3] = ["--enable-network-policy", "--run-firewall", "--network-policy"];
 
+/// Whether an annotation is kept.
+pub fn is_kept(key: &str) -> bool {
+    ANNOTATIONS.iter().any(|start| key.starts_with(start))
+}
+
 /// `metadata.annotations`, reduced to those of [`ANNOTATIONS`].
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Annotations(pub BTreeMap<String, String>);
-
-impl Annotations {
-    /// The value of a key.
-    pub fn get(&self, key: &str) -> Option<&str> {
-        self.0.get(key).map(String::as_str)
-    }
-}
 
 impl<'de> Deserialize<'de> for Annotations {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -58,7 +59,7 @@ impl<'de> Deserialize<'de> for Annotations {
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Annotations, A::Error> {
                 let mut kept = BTreeMap::new();
                 while let Some(key) = map.next_key::<String>()? {
-                    if ANNOTATIONS.iter().any(|start| key.starts_with(start)) {
+                    if is_kept(&key) {
                         // The API server takes nothing but text; a number without quotes says the same in a manifest.
                         let text = match map.next_value::<Value>()? {
                             Value::String(text) => text,
@@ -103,9 +104,8 @@ mod tests {
             r#"{"prometheus.io/scrape": "true", "prometheus.io/port": 8080, "kubectl.kubernetes.io/last-applied-configuration": "{}", "x": null}"#,
         )
         .unwrap();
-        assert_eq!(annotations.get("prometheus.io/scrape"), Some("true"));
-        assert_eq!(annotations.get("prometheus.io/port"), Some("8080"));
-        assert_eq!(annotations.0.len(), 2);
+        let expected = [("prometheus.io/port", "8080"), ("prometheus.io/scrape", "true")];
+        assert_eq!(annotations.0, expected.map(|(key, value)| (key.to_string(), value.to_string())).into());
         let flags: Flags = serde_json::from_str(r#"["-c", "--enable-network-policy=true", 7, "--v=2"]"#).unwrap();
         assert_eq!(flags.0, ["--enable-network-policy=true"]);
     }

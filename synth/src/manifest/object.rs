@@ -275,7 +275,6 @@ pub struct Subset {
 pub struct Controller {
     pub metadata: Metadata,
     pub spec: ControllerSpec,
-    #[serde(deserialize_with = "where_it_fits")]
     pub status: Option<ControllerStatus>,
 }
 

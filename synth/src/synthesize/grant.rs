@@ -51,7 +51,32 @@ struct Seen<'a> {
     outcome: Outcome,
     evidence: &'a Evidence,
     class: Class,
-    declared: Option<String>,
+    declared: Option<Why>,
+}
+
+/// Why an edge that nobody saw is granted.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Why {
+    /// The user wants it.
+    Wanted(String),
+    /// An object of the cluster declares it.
+    Awaited(String),
+}
+
+/// `declared: a; b`, `declared, not observed: c`.
+fn reasons(all: &[&Seen<'_>]) -> Option<String> {
+    let all: BTreeSet<&Why> = all.iter().filter_map(|seen| seen.declared.as_ref()).collect();
+    let of = |wanted: bool| -> Vec<&str> {
+        let texts = all.iter().filter_map(|why| match why {
+            Why::Wanted(text) => wanted.then_some(text.as_str()),
+            Why::Awaited(text) => (!wanted).then_some(text.as_str()),
+        });
+        texts.collect()
+    };
+    let lines = [("declared: ", of(true)), ("declared, not observed: ", of(false))];
+    let lines = lines.into_iter().filter(|(_, texts)| !texts.is_empty());
+    let lines: Vec<String> = lines.map(|(start, texts)| format!("{start}{}", texts.join("; "))).collect();
+    (!lines.is_empty()).then(|| lines.join("; "))
 }
 
 type Ports<'a> = BTreeMap<(Protocol, u16), Vec<Seen<'a>>>;
@@ -66,6 +91,10 @@ pub(super) struct Grants<'a> {
     asks_dns: BTreeSet<usize>,
     /// Reasons for ranges that somebody declared.
     declared: BTreeMap<IpNet, BTreeSet<String>>,
+    /// Once it is settled who gets a policy: those groups. Nobody else is granted anything any more.
+    settled: Option<BTreeSet<usize>>,
+    /// Groups that would have been granted something, and why.
+    unwritten: BTreeSet<(usize, Why)>,
 }
 
 impl<'a> Grants<'a> {
@@ -77,7 +106,28 @@ impl<'a> Grants<'a> {
             refused: BTreeMap::new(),
             asks_dns: BTreeSet::new(),
             declared: BTreeMap::new(),
+            settled: None,
+            unwritten: BTreeSet::new(),
         }
+    }
+
+    /// Ends the choice of who gets a policy.
+    pub(super) fn settle(&mut self) {
+        self.settled = Some(self.by_group.keys().map(|(group, _)| *group).collect());
+    }
+
+    /// What was not granted because nothing else isolates the group, in words.
+    pub(super) fn unwritten(&self) -> Vec<String> {
+        let mut by_group: BTreeMap<usize, Vec<&str>> = BTreeMap::new();
+        for (group, why) in &self.unwritten {
+            let (Why::Wanted(text) | Why::Awaited(text)) = why;
+            by_group.entry(*group).or_default().push(text);
+        }
+        let line = |(group, texts): (usize, Vec<&str>)| {
+            let workload = &self.groups.get(group).workloads[0];
+            format!("{workload} gets no policy, so nothing is written for what is declared: {}", texts.join("; "))
+        };
+        by_group.into_iter().map(line).collect()
     }
 
     fn group(&self, endpoint: &Endpoint) -> Option<usize> {
@@ -94,7 +144,7 @@ impl<'a> Grants<'a> {
     }
 
     /// Grants an edge to both of its sides.
-    pub(super) fn edge(&mut self, edge: &'a Edge, outcome: Outcome, evidence: &'a Evidence, declared: Option<String>) {
+    pub(super) fn edge(&mut self, edge: &'a Edge, outcome: Outcome, evidence: &'a Evidence, declared: Option<Why>) {
         let seen = Seen { outcome, evidence, class: edge.class, declared };
         let key = &edge.key;
         let mut ports = vec![(key.protocol, key.port)];
@@ -116,6 +166,10 @@ impl<'a> Grants<'a> {
     }
 
     fn add(&mut self, group: usize, direction: Direction, other: Other, ports: &[(Protocol, u16)], seen: &Seen<'a>) {
+        if self.settled.as_ref().is_some_and(|settled| !settled.contains(&group)) {
+            self.unwritten.extend(seen.declared.clone().map(|why| (group, why)));
+            return;
+        }
         let granted = self.by_group.entry((group, direction)).or_default().entry(other).or_default();
         // The twin of a DNS port rests on the same evidence.
         for port in ports {
@@ -398,14 +452,9 @@ impl<'a> Grants<'a> {
     /// `1,204 connections from 3/3 pods, 2026-11-01 .. 2026-11-14, handshake seen, via Service shop/api:80`.
     fn evidence_line(&self, direction: Direction, all: &[&Seen<'a>], others: &[(Other, Ports<'a>)]) -> String {
         let seen: Vec<&Seen<'a>> = unique(all).into_iter().filter(|seen| seen.declared.is_none()).collect();
-        let reasons: BTreeSet<&str> = all.iter().filter_map(|seen| seen.declared.as_deref()).collect();
+        let reasons = reasons(all);
         if seen.is_empty() {
-            let reasons: Vec<&str> = reasons.into_iter().collect();
-            return if reasons.is_empty() {
-                "not seen".to_string()
-            } else {
-                format!("declared: {}", reasons.join("; "))
-            };
+            return reasons.unwrap_or_else(|| "not seen".to_string());
         }
         let count = connections(&seen);
         let what = if seen.iter().all(|seen| matches!(seen.outcome, Outcome::Answered | Outcome::OneWay)) {
@@ -453,9 +502,8 @@ impl<'a> Grants<'a> {
             let services: Vec<&str> = services.into_iter().collect();
             line.push_str(&format!(", via Service {}", services.join(", ")));
         }
-        if !reasons.is_empty() {
-            let reasons: Vec<&str> = reasons.into_iter().collect();
-            line.push_str(&format!("; and declared: {}", reasons.join("; ")));
+        if let Some(reasons) = reasons {
+            line.push_str(&format!("; and {reasons}"));
         }
         line
     }
@@ -498,7 +546,10 @@ fn outside_note(inside: &[&Ports<'_>]) -> String {
     let count = connections(&seen);
     let dns = seen.iter().any(|seen| seen.class == Class::Dns);
     let mut name = names.into_iter().collect::<Vec<_>>().join(", ");
-    if name.is_empty() {
+    let api = seen.iter().any(|seen| seen.class == Class::ApiServer && seen.declared.is_some());
+    if name.is_empty() && api {
+        name = "API server".to_string();
+    } else if name.is_empty() {
         name = if dns || seen.is_empty() { "DNS resolver".to_string() } else { "name not seen".to_string() };
     }
     if count == 0 { name } else { format!("{name}: {}", thousands(count)) }

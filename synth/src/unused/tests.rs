@@ -1,7 +1,6 @@
 //! Random clusters and flows, judged by brute force: parts are deleted, and every connection is asked about again.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
 
 use capture::{Outcome, Timestamp};
 use proptest::prelude::*;

@@ -85,6 +85,7 @@ fn nodes() -> BTreeMap<String, Node> {
     let node = |ip: &str, labels: &[(&str, &str)]| Node {
         addresses: BTreeMap::from([(ip.parse().unwrap(), NodeAddressKind::Status)]),
         labels: labels.iter().map(|(key, value)| (key.to_string(), value.to_string())).collect(),
+        ..Node::default()
     };
     let mut n1 = node("192.168.0.1", &[("role", "edge")]);
     n1.addresses.insert(TUNNEL.parse().unwrap(), NodeAddressKind::Tunnel);
