@@ -53,6 +53,7 @@ impl Coverage {
             unreadable += count;
             unreadable_as.push(format!("{count} of {}", tunnel.text()));
         }
+        let (nodes, pods) = seen(graph, inventory);
         let watch = Watch {
             window,
             gaps,
@@ -64,9 +65,11 @@ impl Coverage {
             dropped: tally.lost,
             unresolved: doubts.unresolved,
             watched,
+            nodes: nodes.iter().map(|name| name.to_string()).collect(),
         };
-        let (nodes, pods) = seen(graph, inventory);
-        Coverage { watch, nodes, pods }
+        let of_pods = inventory.pods.iter().filter_map(|pod| pod.node.as_deref());
+        let all: BTreeSet<&str> = inventory.nodes.keys().map(String::as_str).chain(of_pods).collect();
+        Coverage { watch, nodes: (nodes.len(), all.len()), pods }
     }
 }
 
@@ -95,8 +98,8 @@ fn spans(observers: &[Observer], window: &Window) -> (Option<Span>, Vec<Span>) {
     (Some((from, to)), gaps)
 }
 
-/// Nodes and pods of which something was seen, of all.
-fn seen(graph: &Graph, inventory: &Inventory) -> ((usize, usize), (usize, usize)) {
+/// Nodes of which something was seen, and pods, of all.
+fn seen<'a>(graph: &'a Graph, inventory: &'a Inventory) -> (BTreeSet<&'a str>, (usize, usize)) {
     let mut nodes: BTreeSet<&str> = BTreeSet::new();
     let mut pods = BTreeSet::new();
     for edge in graph.edges() {
@@ -110,9 +113,8 @@ fn seen(graph: &Graph, inventory: &Inventory) -> ((usize, usize), (usize, usize)
         }
     }
     nodes.extend(pods.iter().filter_map(|pod| inventory.pod(*pod).node.as_deref()));
-    nodes.retain(|name| inventory.nodes.contains_key(*name));
     let lives = |pod: &synth::endpoint::Pod| !pod.finished && !pod.host_network && !pod.addresses.is_empty();
     let all = inventory.pods.iter().filter(|pod| lives(pod)).count();
     let seen = pods.iter().filter(|pod| lives(inventory.pod(**pod))).count();
-    ((nodes.len(), inventory.nodes.len()), (seen, all))
+    (nodes, (seen, all))
 }

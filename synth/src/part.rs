@@ -170,12 +170,12 @@ impl Removed {
 
     /// The policies without these parts.
     pub fn from(&self, set: PolicySet<'_>) -> (Vec<Policy>, Vec<ClusterPolicy>) {
-        let network = set.network.iter().enumerate().map(|(index, policy)| self.from_network(index, policy));
-        let cluster = set.cluster.iter().enumerate().map(|(index, policy)| self.from_cluster(index, policy));
+        let network = set.network.iter().enumerate().map(|(index, policy)| self.left_of_network(index, policy));
+        let cluster = set.cluster.iter().enumerate().map(|(index, policy)| self.left_of_cluster(index, policy));
         (network.flatten().collect(), cluster.flatten().collect())
     }
 
-    fn from_network(&self, index: usize, policy: &Policy) -> Option<Policy> {
+    fn left_of_network(&self, index: usize, policy: &Policy) -> Option<Policy> {
         let index = PolicyIndex::Network(index);
         if self.contains(Part::policy(index)) {
             return None;
@@ -206,7 +206,7 @@ impl Removed {
         Some(policy)
     }
 
-    fn from_cluster(&self, index: usize, policy: &ClusterPolicy) -> Option<ClusterPolicy> {
+    fn left_of_cluster(&self, index: usize, policy: &ClusterPolicy) -> Option<ClusterPolicy> {
         let index = PolicyIndex::Cluster(index);
         if self.contains(Part::policy(index)) {
             return None;

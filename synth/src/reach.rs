@@ -26,7 +26,7 @@ use crate::ports::PortSet;
 pub use access::{Access, ClassSet};
 pub use classes::Classes;
 use compile::{Compiled, at, at_tier};
-pub(crate) use grants::Grants;
+pub(crate) use grants::{Gone, Grants};
 
 /// What one class can reach. What a pod can do to itself, and what its own node can do to it, is always allowed and not
 /// in here.

@@ -27,7 +27,7 @@ use crate::evaluate::Options;
 use crate::graph::Graph;
 use crate::inventory::Inventory;
 use crate::part::{self, Part, PolicyIndex, Removed};
-use crate::policy::{Direction, PolicyPort, PolicySet, PortMatch};
+use crate::policy::{AnyPolicy, Direction, PolicyPort, PolicySet, PortMatch};
 use crate::render::thousands;
 
 pub use broad::Suffices;
@@ -78,8 +78,9 @@ pub struct Finding {
     pub hits: u64,
     /// The last time that it allowed one.
     pub last_hit: Option<Timestamp>,
-    /// Connections to its ports from addresses of pods whose holder is not known: some may have been its.
-    pub unresolved: u64,
+    /// Connections that may have been its, but nobody knows: the other end is a pod that is not known, the direction is
+    /// guessed, or the source may have been translated on the way.
+    pub unclear: u64,
     /// What it means, and what would suffice instead.
     pub message: String,
     /// What would suffice instead of something that is too broad, where it can be written down.
@@ -121,12 +122,16 @@ pub fn unused(
     let rules = part::rules(set);
     let workloads = matched::Workloads::new(inventory, options);
     let mut removed = Removed::default();
-    let dead = dead::dead(set, &rules, &workloads, options, &mut removed);
-    let (redundant, sizes) = redundant::redundant(set, &rules, inventory, options, &mut removed);
+    let dead = dead::dead(set, &rules, &workloads, options);
+    let of_dead: Vec<Part> = dead.iter().map(|found| found.part).collect();
+    let (redundant, sizes) = redundant::redundant(set, &rules, inventory, options, &of_dead, &mut removed);
     // What is redundant of the cluster-wide policies decides nothing any more, and what comes after it does.
     let masked = removed.masked(set);
     let evaluator = inventory.evaluator(PolicySet { cluster: &masked, ..set }).with_options(options);
-    let uses = uses::Uses::new(graph, &evaluator, inventory, proposed);
+    let mut uses = uses::Uses::new(graph, &evaluator, inventory, proposed);
+    for variant in redundant::variants(options).into_iter().skip(1) {
+        uses.needs.extend(uses::Uses::new(graph, &evaluator.clone().with_options(variant), inventory, proposed).needs);
+    }
     let size = |rule: Part| sizes.get(&rule).copied().unwrap_or_default();
     let unneeded = needs::unneeded(&rules, &uses, size, |part| is_other_dns(part, set, &uses), &mut removed);
     let broad = broad::broad(set, &rules, &uses, &workloads, options, &removed);
@@ -139,7 +144,7 @@ pub fn unused(
             basis: None,
             hits: used.hits,
             last_hit: used.last,
-            unresolved: uses.of(part.whole_rule()).unresolved,
+            unclear: uses.of(part.whole_rule()).unclear,
             message,
             suffices: None,
             one_of: Vec::new(),
@@ -148,11 +153,18 @@ pub fn unused(
     };
     let mut findings: BTreeMap<(Part, Status), Finding> = BTreeMap::new();
     let mut add = |finding: Finding| _ = findings.insert((finding.part, finding.status), finding);
-    for (part, why) in dead {
-        add(finding(part, Status::Dead, why));
+    for dead::Dead { part, why, unknown } in dead {
+        add(Finding { missing: unknown, ..finding(part, Status::Dead, why) });
     }
+    // Where all rules of a policy can go, so can the policy, if others isolate its pods.
+    let mut gone = Removed::default();
+    redundant.iter().for_each(|found| gone.insert(found.part));
+    let hollow = if redundant.is_empty() { Vec::new() } else { redundant::hollow(set, inventory, options, &gone) };
     for found in redundant {
-        let message = redundant_message(&found, set);
+        let mut message = redundant_message(&found, set);
+        if hollow.contains(&found.part.whole_policy()) && found.part.rule.is_some() {
+            message += "; so is the whole policy";
+        }
         let one = finding(found.part, Status::Redundant, message);
         add(Finding { basis: Some(found.basis), one_of: found.twins, ..one });
     }
@@ -230,7 +242,16 @@ fn redundant_message(found: &redundant::Redundant, set: PolicySet<'_>) -> String
         Basis::Today => ", as long as there are no other pods than today's",
     };
     if found.part.rule.is_none() {
-        return format!("the pods that it isolates are isolated by other policies{today}, and it allows nothing");
+        let twins: Vec<String> = found.twins.iter().map(|twin| twin.name(set)).collect();
+        let opens = Direction::ALL.iter().any(|direction| match found.part.of(set) {
+            AnyPolicy::Network(policy) => policy.rules(*direction).is_some_and(|rules| !rules.is_empty()),
+            AnyPolicy::Cluster(_) => true,
+        });
+        return match twins.is_empty() {
+            _ if opens => format!("it isolates its pods and then allows everything: nothing changes without it{today}"),
+            true => format!("the pods that it isolates are isolated by other policies{today}, and it allows nothing"),
+            false => format!("it allows nothing, and one of this and {} is enough{today}", twins.join(", ")),
+        };
     }
     let allows = words::allows(found.part, set);
     if !found.twins.is_empty() {

@@ -4,6 +4,7 @@
 //! here.
 
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
@@ -74,26 +75,39 @@ impl<'a> Grants<'a> {
         Some((policy, direction, self.set.network[policy].rules(direction)?.get(rule)?))
     }
 
-    /// Whether a rule, peer or port of a NetworkPolicy grants what nothing else does that is not `removed`.
-    pub(crate) fn adds(&self, part: Part, removed: &Removed) -> bool {
-        self.adds_beyond(part, removed, |_| true)
+    /// Whether a rule, peer or port of a NetworkPolicy grants what nothing else does.
+    pub(crate) fn adds(&self, part: Part, gone: Gone<'_>) -> bool {
+        self.adds_beyond(part, gone, |_| true)
     }
 
     /// Whether a rule grants what another one alone does not.
-    pub(crate) fn adds_to(&self, rule: Part, other: Part, removed: &Removed) -> bool {
-        self.adds_beyond(rule, removed, |part| part == other)
+    pub(crate) fn adds_to(&self, rule: Part, other: Part, gone: Gone<'_>) -> bool {
+        self.adds_beyond(rule, gone, |part| part == other)
     }
 
-    fn adds_beyond(&self, part: Part, removed: &Removed, counts: impl Fn(Part) -> bool) -> bool {
+    /// The rules that are about a subject of a rule too, in its direction, and are not gone.
+    pub(crate) fn beside(&self, part: Part, gone: Gone<'_>) -> BTreeSet<Part> {
+        let Some((policy, direction, _)) = self.rule(part) else { return BTreeSet::new() };
+        let isolating = |subject: u32| self.compiled.isolating[at(direction)][subject as usize].as_slice();
+        let mut policies: Vec<u32> = self.subjects(policy).iter().flat_map(isolating).copied().collect();
+        policies.sort_unstable();
+        policies.dedup();
+        let others = self.others(&policies, direction, part).map(|(other, _)| other);
+        others.filter(|other| !gone.others.contains(*other)).collect()
+    }
+
+    fn adds_beyond(&self, part: Part, gone: Gone<'_>, counts: impl Fn(Part) -> bool) -> bool {
+        let removed = gone.others;
         let Some((policy, direction, rule)) = self.rule(part) else { return false };
-        let Some((peers, ports)) = elements(rule, part, removed) else { return false };
+        let Some((peers, ports)) = elements(rule, part, gone.own) else { return false };
         let own = |only: Option<usize>, all: &[Option<usize>]| only.map_or(all.to_vec(), |at| vec![Some(at)]);
         let (of_peer, of_port) = (own(part.peer, &peers), own(part.port, &ports));
         // What is left of the rule without the part.
         let without = |all: &[Option<usize>], gone: Option<usize>| -> Vec<Option<usize>> {
             all.iter().copied().filter(|at| gone.is_none() || *at != gone).collect()
         };
-        let (rest_peers, rest_ports) = (without(&peers, part.peer), without(&ports, part.port));
+        let (left_peers, left_ports) = elements(rule, part, removed).unwrap_or_default();
+        let (rest_peers, rest_ports) = (without(&left_peers, part.peer), without(&left_ports, part.port));
         let is_whole = part.peer.is_none() && part.port.is_none();
 
         let mut known: FxHashSet<(&[u32], Option<u32>)> = FxHashSet::default();
@@ -177,6 +191,21 @@ impl<'a> Grants<'a> {
         course.finish() != denied.finish()
     }
 
+    /// The other policies without rules that isolate the same ends in the same directions.
+    pub(crate) fn isolating_alike(&self, policy: usize, removed: &Removed) -> Vec<usize> {
+        let shape = |policy: usize| {
+            let policy = &self.set.network[policy];
+            Direction::ALL.map(|direction| policy.rules(direction).map(<[Rule]>::is_empty))
+        };
+        let is_like = |other: &usize| {
+            *other != policy
+                && shape(*other) == shape(policy)
+                && !removed.contains(Part::policy(PolicyIndex::Network(*other)))
+                && self.subjects(*other) == self.subjects(policy)
+        };
+        (0..self.set.network.len()).filter(is_like).collect()
+    }
+
     /// Whether a NetworkPolicy isolates an end that nothing else isolates which is not `removed`.
     pub(crate) fn isolates_alone(&self, policy: usize, removed: &Removed) -> bool {
         let is_left = |other: &u32| {
@@ -201,6 +230,23 @@ impl<'a> Grants<'a> {
         let granted = self.granted(part, subject, &peers, &ports);
         let cells = granted.cells().map(|(ports, ends)| u128::from(ports.count()) * u128::from(ends.len()));
         cells.sum::<u128>() * u128::from(subjects.len())
+    }
+}
+
+/// What is deleted already.
+#[derive(Clone, Copy)]
+pub(crate) struct Gone<'r> {
+    /// Of what is asked about.
+    pub(crate) own: &'r Removed,
+    /// Of everything else: what selects nothing today may select something tomorrow, but nobody relies on it.
+    pub(crate) others: &'r Removed,
+}
+
+impl<'r> Gone<'r> {
+    /// The same of both.
+    #[cfg(test)]
+    pub(crate) fn from(removed: &'r Removed) -> Gone<'r> {
+        Gone { own: removed, others: removed }
     }
 }
 

@@ -196,10 +196,11 @@ impl Broad<'_> {
         let wider = smallest.prefix_len().saturating_sub(block.cidr.prefix_len());
         (wider > WIDER).then(|| {
             let pods = if used.workloads.is_empty() { String::new() } else { format!(" and {}", names(used)) };
+            let seen_there = addresses(&seen);
             let is_inside = |net: &IpNet| smallest.contains(net) && *net != smallest;
             let except = block.except.iter().copied().filter(is_inside).collect();
             let suffices = Suffices::Peers(vec![Peer::Block(Block { cidr: smallest, except })]);
-            let why = format!("of {written} only {} was used{pods}; {smallest} would suffice", addresses(&seen));
+            let why = format!("of {written} only {seen_there}{pods} was used; {smallest}{pods} would suffice");
             (why, used.workloads.is_empty().then_some(suffices))
         })
     }

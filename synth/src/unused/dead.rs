@@ -6,17 +6,58 @@ use super::matched::Workloads;
 use crate::cluster::{ClusterPeer, ClusterPort};
 use crate::endpoint::Workload;
 use crate::evaluate::Options;
+use crate::label::{NAMESPACE_NAME, Requirement};
 use crate::part::{Part, PolicyIndex, Removed, Shape};
-use crate::policy::{AnyPolicy, Direction, Peers, PolicyPort, PolicySet};
+use crate::policy::{AnyPolicy, Direction, Namespaces, Peer, Peers, PolicyPort, PolicySet};
 
-/// Finds dead policies, rules, peers and ports with the reason of each, and removes them.
+/// A part that selects nothing.
+pub(super) struct Dead {
+    pub(super) part: Part,
+    pub(super) why: String,
+    /// What nobody knows, and might select something.
+    pub(super) unknown: Vec<String>,
+}
+
+/// Finds dead policies, rules, peers and ports with the reason of each.
 pub(super) fn dead(
     set: PolicySet<'_>,
     rules: &[(Part, Shape)],
     workloads: &Workloads<'_>,
     options: Options,
-    removed: &mut Removed,
+) -> Vec<Dead> {
+    let found = parts(set, rules, workloads, options);
+    let with = |(part, why): (Part, String)| {
+        let unknown = unknown(set, part, workloads);
+        Dead { part, why, unknown }
+    };
+    found.into_iter().map(with).collect()
+}
+
+/// What is not known about the namespaces that a part selects.
+fn unknown(set: PolicySet<'_>, part: Part, workloads: &Workloads<'_>) -> Vec<String> {
+    let PolicyIndex::Network(index) = part.policy else { return Vec::new() };
+    let (Some(direction), Some(number)) = (part.direction, part.rule) else {
+        let named = [Requirement::equals(NAMESPACE_NAME, &set.network[index].namespace)].into_iter().collect();
+        return workloads.unknown_namespaces(&named);
+    };
+    let rule = set.network[index].rules(direction).and_then(|rules| rules.get(number));
+    let peers = rule.map(|rule| rule.peers.listed()).unwrap_or_default().iter().enumerate();
+    let meant = peers.filter(|(at, _)| part.port.is_none() && part.peer.is_none_or(|peer| peer == *at));
+    let selectors = meant.filter_map(|(_, peer)| match peer {
+        Peer::Pods { namespaces: Namespaces::Matching(selector), .. } => Some(selector),
+        _ => None,
+    });
+    let unknown: BTreeSet<String> = selectors.flat_map(|selector| workloads.unknown_namespaces(selector)).collect();
+    unknown.into_iter().collect()
+}
+
+fn parts(
+    set: PolicySet<'_>,
+    rules: &[(Part, Shape)],
+    workloads: &Workloads<'_>,
+    options: Options,
 ) -> Vec<(Part, String)> {
+    let mut removed = Removed::default();
     let mut found = Vec::new();
     if workloads.is_empty() {
         return found;

@@ -41,9 +41,19 @@ pub struct Watch {
     pub unresolved: u64,
     /// Which pods were watched.
     pub watched: Watched,
+    /// Nodes of which something was seen.
+    pub nodes: BTreeSet<String>,
 }
 
 impl Watch {
+    /// The stretches of the window in which somebody watched.
+    pub fn stretches(&self) -> Vec<(Timestamp, Timestamp)> {
+        let Some((from, to)) = self.window else { return Vec::new() };
+        let begins = std::iter::once(from).chain(self.gaps.iter().map(|(_, end)| *end));
+        let ends = self.gaps.iter().map(|(begin, _)| *begin).chain([to]);
+        begins.zip(ends).collect()
+    }
+
     /// Nanoseconds of the window from `since` on in which somebody watched.
     pub fn covered(&self, since: Timestamp) -> i64 {
         let Some((from, to)) = self.window else { return 0 };
@@ -91,7 +101,6 @@ pub fn gate(
             Status::Overbroad => true,
             Status::Dead | Status::Redundant | Status::NotEnforced => false,
         };
-        // Nothing has to be watched where other rules allow all that was seen.
         if !rests_on_silence {
             continue;
         }
@@ -99,15 +108,18 @@ pub fn gate(
         let mut missing = window(gate, watch, finding.part.of(set));
         missing.extend(everywhere.iter().cloned());
         missing.extend(about.unwatched(watch, inventory));
+        missing.extend(about.unseen(watch, inventory));
         missing.extend(about.idle(watch, inventory));
-        missing.extend(about.nodes(inventory));
-        if finding.unresolved > 0 {
+        if finding.status == Status::Unused {
+            missing.extend(about.nodes(inventory));
+        }
+        if finding.unclear > 0 {
             missing.push(format!(
-                "{} connections to these ports came from pod addresses whose holder is not known",
-                thousands(finding.unresolved)
+                "{} connections may have been its: of pods that are not known, without a known direction, or translated on the way",
+                thousands(finding.unclear)
             ));
         }
-        finding.missing = missing;
+        finding.missing.extend(missing);
     }
 }
 
@@ -222,13 +234,39 @@ impl<'a> About<'a> {
             .then(|| format!("pods of {} were not watched", super::words::some(&subject)))
     }
 
-    /// Workloads that had no pod in the window, and so no chance.
+    /// Workloads on nodes of which nothing was seen.
+    fn unseen(&self, watch: &Watch, inventory: &Inventory) -> Option<String> {
+        let of = |workloads: &BTreeSet<&'a Workload>| -> BTreeSet<String> {
+            let infos = workloads.iter().filter_map(|workload| inventory.workloads.get(*workload));
+            let pods = infos.flat_map(|info| &info.pods).map(|id| inventory.pod(*id));
+            pods.filter_map(|pod| pod.node.clone()).collect()
+        };
+        let is_unseen = |nodes: &BTreeSet<String>| !nodes.is_empty() && nodes.is_disjoint(&watch.nodes);
+        let (subject, peers) = (of(&self.subject), of(&self.peers));
+        // A connection shows at either end.
+        let at_peers = !self.others && self.blocks.is_empty() && !peers.is_empty() && !is_unseen(&peers);
+        (is_unseen(&subject) && !at_peers).then(|| {
+            let nodes: Vec<String> = subject.into_iter().collect();
+            format!("nothing of node {} was seen", super::words::some(&nodes))
+        })
+    }
+
+    /// Workloads that had no pod while somebody watched, and so no chance.
     fn idle(&self, watch: &Watch, inventory: &Inventory) -> Vec<String> {
-        let Some((from, to)) = watch.window else { return Vec::new() };
-        let few = [&self.subject, &self.peers].into_iter().filter(|matched| matched.len() <= FEW);
-        let matched: BTreeSet<&Workload> = few.flatten().copied().collect();
+        let stretches = watch.stretches();
+        let of = |matched: &BTreeSet<&'a Workload>| -> Vec<&'a Workload> {
+            let is_few = matched.len() <= FEW;
+            // Of many those count that are meant to be away most of the time.
+            let counts = |workload: &&&Workload| {
+                let info = inventory.workloads.get(**workload);
+                is_few || info.is_some_and(|info| info.schedule.is_some() || info.is_at_zero())
+            };
+            matched.iter().filter(counts).copied().collect()
+        };
+        let matched: BTreeSet<&Workload> = of(&self.subject).into_iter().chain(of(&self.peers)).collect();
         let idle = matched.into_iter().filter_map(|workload| {
-            let presence = inventory.existed(workload, from, to);
+            let existed = |(from, to): &(Timestamp, Timestamp)| inventory.existed(workload, *from, *to);
+            let presence = stretches.iter().map(existed).max()?;
             if presence == Presence::Yes {
                 return None;
             }
@@ -236,25 +274,23 @@ impl<'a> About<'a> {
             let known = if presence == Presence::No { "did not run" } else { "may not have run" };
             Some(match (&info.schedule, info.is_at_zero()) {
                 (Some(schedule), _) if schedule.suspended => format!("{workload} is suspended and {known}"),
-                (Some(schedule), _) => format!("{workload} ({}) {known} in the window", schedule.cron),
+                (Some(schedule), _) => format!("{workload} ({}) {known} while somebody watched", schedule.cron),
                 (None, true) => format!("{workload} is scaled to zero"),
-                (None, false) => format!("{workload} {known} in the window"),
+                (None, false) => format!("{workload} {known} while somebody watched"),
             })
         });
         idle.collect()
     }
 
-    /// Addresses of nodes: what pods on the host network do there does not always pass where captures are made.
+    /// Addresses of nodes: what pods on the host network do there does not always pass where captures are made, and from a
+    /// pod's own node it is allowed in any case, until the pod moves.
     fn nodes(&self, inventory: &Inventory) -> Option<String> {
         let nodes: BTreeSet<_> = inventory.nodes.values().flat_map(|node| node.addresses.keys()).collect();
-        let is_node = |block: &&&Block| {
-            let is_address = block.cidr.prefix_len() == block.cidr.max_prefix_len();
-            is_address && nodes.contains(&block.cidr.addr())
-        };
-        let blocks: Vec<String> = self.blocks.iter().filter(is_node).map(|block| block.cidr.to_string()).collect();
+        let holds = |block: &&&Block| nodes.iter().any(|ip| block.contains(**ip));
+        let blocks: Vec<String> = self.blocks.iter().filter(holds).map(|block| block.cidr.to_string()).collect();
         (!blocks.is_empty()).then(|| {
             let blocks = super::words::some(&blocks);
-            format!("{blocks}: addresses of nodes, whose own connections are not captured everywhere")
+            format!("{blocks} holds addresses of nodes, whose own connections are not captured everywhere")
         })
     }
 }

@@ -1,13 +1,13 @@
 //! Parts of policies whose deletion changes nothing, because everything they allow is allowed elsewhere.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::cluster::ClusterPeer;
 use crate::evaluate::Options;
 use crate::inventory::Inventory;
 use crate::part::{Part, PolicyIndex, Removed, Shape};
-use crate::policy::{Direction, Peer, PolicySet};
-use crate::reach::{Classes, Grants, Reach};
+use crate::policy::{Direction, Peer, Peers, PolicySet, Ports, Rule};
+use crate::reach::{Classes, Gone, Grants, Reach};
 use crate::witness;
 
 /// Why a part is redundant.
@@ -39,21 +39,26 @@ pub(super) struct Redundant {
     pub(super) twins: Vec<Part>,
 }
 
-/// Finds redundant parts and removes them, the narrowest first: together they can go. Returns them with the sizes of all
-/// rules.
+/// Finds redundant parts and removes them, the narrowest first: together they can go, and with those that are `dead`.
+/// Returns them with the sizes of all rules.
 pub(super) fn redundant(
     set: PolicySet<'_>,
     rules: &[(Part, Shape)],
     inventory: &Inventory,
     options: Options,
+    dead: &[Part],
     removed: &mut Removed,
 ) -> (Vec<Redundant>, BTreeMap<Part, u128>) {
     let witnesses = witness::cluster(&[set], &inventory.namespaces);
     let made_up = Classes::new(&witnesses.inventory, &[set], options);
-    let today = Classes::new(inventory, &[set], options);
-    let sizes = {
-        let now = Grants::new(&today, set, false);
-        rules.iter().map(|(rule, _)| (*rule, now.size(*rule))).collect()
+    let today: Vec<Classes<'_>> =
+        variants(options).into_iter().map(|options| Classes::new(inventory, &[set], options)).collect();
+    let sizes = match today.first() {
+        Some(today) => {
+            let now = Grants::new(today, set, false);
+            rules.iter().map(|(rule, _)| (*rule, now.size(*rule))).collect()
+        }
+        None => BTreeMap::new(),
     };
     let has_pods = inventory.pods.iter().any(|pod| !options.is_node(pod));
     // Where not everything that could be told apart is there, nothing holds whatever pods there are. Made-up pods have
@@ -64,20 +69,35 @@ pub(super) fn redundant(
     let by_name = asked().any(|rule| rule.ports.has_names());
     let by_address = asked().flat_map(|rule| &rule.peers).any(|peer| matches!(peer, ClusterPeer::Networks(_)));
     let complete = witnesses.complete && !by_address && (options.host_network_is_node || set.cluster.is_empty());
-    let worlds = [(Basis::Structure, &made_up, complete), (Basis::Today, &today, has_pods)];
+
     let mut found = Vec::new();
-    for (basis, classes, _) in worlds.into_iter().filter(|(.., holds)| *holds) {
-        if basis == Basis::Today || !by_name {
-            found.extend(cluster(set, rules, classes, basis, removed));
+    if complete {
+        let mut search = Search { set, sizes: &sizes, basis: Basis::Structure, dead, removed: removed.clone() };
+        if !by_name {
+            found.extend(search.cluster(rules, &[&made_up]));
         }
-        // What is gone of the cluster-wide policies decides nothing any more.
-        let (_, left) = removed.from(set);
-        let grants = Grants::new(classes, PolicySet { cluster: &left, ..set }, basis == Basis::Structure);
-        let rules: Vec<(Part, Shape)> =
-            rules.iter().copied().filter(|(rule, _)| basis == Basis::Today || !by_pod_address(*rule, set)).collect();
-        found.extend(network(set, &rules, &grants, &sizes, basis, removed));
+        let rules: Vec<(Part, Shape)> = rules.iter().copied().filter(|(rule, _)| !by_pod_address(*rule, set)).collect();
+        found.extend(search.network(&rules, &[&made_up]));
+        *removed = search.removed;
+    }
+    dead.iter().for_each(|part| removed.insert(*part));
+    if has_pods {
+        let mut search = Search { set, sizes: &sizes, basis: Basis::Today, dead: &[], removed: removed.clone() };
+        let today: Vec<&Classes<'_>> = today.iter().collect();
+        found.extend(search.cluster(rules, &today));
+        found.extend(search.network(rules, &today));
+        *removed = search.removed;
     }
     (found, sizes)
+}
+
+/// The ways in which network plugins read the policies, where it is not said which: what a rule for addresses allows
+/// pods is nothing to rely on.
+pub(super) fn variants(options: Options) -> Vec<Options> {
+    match options.ip_block_matches_pods {
+        true => vec![options, Options { ip_block_matches_pods: false, ..options }],
+        false => vec![options],
+    }
 }
 
 /// Policies of which no rule is left and that isolate nobody who is not isolated without them: they can go as a whole.
@@ -119,102 +139,137 @@ fn by_pod_address(part: Part, set: PolicySet<'_>) -> bool {
     })
 }
 
-fn network(
-    set: PolicySet<'_>,
-    rules: &[(Part, Shape)],
-    grants: &Grants<'_>,
-    sizes: &BTreeMap<Part, u128>,
+/// The search for what is redundant among some pods.
+struct Search<'s> {
+    set: PolicySet<'s>,
+    sizes: &'s BTreeMap<Part, u128>,
     basis: Basis,
-    removed: &mut Removed,
-) -> Vec<Redundant> {
-    let mut found = Vec::new();
-    let mut ours: Vec<(Part, Shape)> =
-        rules.iter().copied().filter(|(rule, _)| matches!(rule.policy, PolicyIndex::Network(_))).collect();
-    // Of two that say the same the later one goes.
-    ours.sort_by_key(|(rule, _)| (sizes.get(rule).copied().unwrap_or_default(), std::cmp::Reverse(*rule)));
-    for (rule, _) in &ours {
-        if !removed.contains(*rule) && !grants.adds(*rule, removed) {
-            let others = siblings(set, rules, *rule, removed);
-            let covered = others.iter().copied().find(|other| !grants.adds_to(*rule, *other, removed));
-            let same =
-                |other: &Part| !grants.adds_to(*rule, *other, removed) && !grants.adds_to(*other, *rule, removed);
-            let twins = others.iter().copied().filter(same).collect();
-            removed.insert(*rule);
-            found.push(Redundant { part: *rule, basis, covered, twins });
-        }
-    }
-    for (rule, shape) in &ours {
-        let peers = (0..shape.peers).rev().filter(|_| shape.peers > 1).map(|at| rule.with_peer(at));
-        let ports = (0..shape.ports).rev().filter(|_| shape.ports > 1).map(|at| rule.with_port(at));
-        for part in peers.chain(ports) {
-            if !removed.contains(part) && !grants.adds(part, removed) {
-                removed.insert(part);
-                found.push(Redundant { part, basis, covered: None, twins: Vec::new() });
-            }
-        }
-    }
-    for index in (0..set.network.len()).rev() {
-        let part = Part::policy(PolicyIndex::Network(index));
-        let policy = &set.network[index];
-        let has_rules =
-            Direction::ALL.iter().any(|direction| policy.rules(*direction).is_some_and(|it| !it.is_empty()));
-        if !has_rules && !removed.contains(part) && !grants.isolates_alone(index, removed) {
-            removed.insert(part);
-            found.push(Redundant { part, basis, covered: None, twins: Vec::new() });
-        }
-    }
-    found
+    /// What selects nothing today: nobody relies on it, and it is nothing to find either.
+    dead: &'s [Part],
+    removed: Removed,
 }
 
-/// The other rules of the same namespace and direction.
-fn siblings(set: PolicySet<'_>, rules: &[(Part, Shape)], rule: Part, removed: &Removed) -> Vec<Part> {
-    let namespace = |part: Part| match part.policy {
-        PolicyIndex::Network(index) => Some(set.network[index].namespace.as_str()),
-        PolicyIndex::Cluster(_) => None,
-    };
-    let like = |other: &&(Part, Shape)| {
-        other.0 != rule
-            && other.0.direction == rule.direction
-            && namespace(other.0) == namespace(rule)
-            && !removed.contains(other.0)
-    };
-    rules.iter().filter(like).map(|(other, _)| *other).collect()
-}
+impl Search<'_> {
+    fn found(&mut self, part: Part) -> Redundant {
+        self.removed.insert(part);
+        Redundant { part, basis: self.basis, covered: None, twins: Vec::new() }
+    }
 
-/// Cluster-wide policies are lists of decisions, so each part is deleted and all that is left is asked anew: they are few.
-fn cluster(
-    set: PolicySet<'_>,
-    rules: &[(Part, Shape)],
-    classes: &Classes<'_>,
-    basis: Basis,
-    removed: &mut Removed,
-) -> Vec<Redundant> {
-    let mut found = Vec::new();
-    let ours = rules.iter().filter(|(rule, shape)| shape.allows && matches!(rule.policy, PolicyIndex::Cluster(_)));
-    for (rule, shape) in ours.rev() {
-        let peers = (0..shape.peers).rev().filter(|_| shape.peers > 1).map(|at| rule.with_peer(at));
-        let ports = (0..shape.ports).rev().filter(|_| shape.ports > 1).map(|at| rule.with_port(at));
-        for part in std::iter::once(*rule).chain(peers).chain(ports) {
-            if removed.contains(part) {
+    /// What nobody relies on.
+    fn others(&self) -> Removed {
+        let mut others = self.removed.clone();
+        self.dead.iter().for_each(|part| others.insert(*part));
+        others
+    }
+
+    fn network(&mut self, rules: &[(Part, Shape)], classes: &[&Classes<'_>]) -> Vec<Redundant> {
+        // What is gone of the cluster-wide policies decides nothing any more.
+        let (_, left) = self.removed.from(self.set);
+        let set = PolicySet { cluster: &left, ..self.set };
+        let several = self.basis == Basis::Structure;
+        let grants: Vec<Grants<'_>> = classes.iter().map(|classes| Grants::new(classes, set, several)).collect();
+        let mut others = self.others();
+        let mut found = Vec::new();
+        let mut ours: Vec<(Part, Shape)> =
+            rules.iter().copied().filter(|(rule, _)| matches!(rule.policy, PolicyIndex::Network(_))).collect();
+        // Of two that say the same the later one goes.
+        ours.sort_by_key(|(rule, _)| (self.sizes.get(rule).copied().unwrap_or_default(), std::cmp::Reverse(*rule)));
+        for (rule, _) in &ours {
+            let gone = Gone { own: &self.removed, others: &others };
+            if others.contains(*rule) || grants.iter().any(|grants| grants.adds(*rule, gone)) {
                 continue;
             }
-            let with = removed.from(set);
-            removed.insert(part);
-            let without = removed.from(set);
-            if same(classes, &with, &without, rule.direction) {
-                found.push(Redundant { part, basis, covered: None, twins: Vec::new() });
-            } else {
-                removed.restore(part);
+            let beside: BTreeSet<Part> = grants.iter().flat_map(|grants| grants.beside(*rule, gone)).collect();
+            let covers = |one: Part, other: Part| grants.iter().all(|grants| !grants.adds_to(other, one, gone));
+            let covering: Vec<Part> = beside.into_iter().filter(|other| covers(*other, *rule)).collect();
+            let twins = covering.iter().copied().filter(|other| covers(*rule, *other)).collect();
+            let covered = covering.first().copied();
+            others.insert(*rule);
+            found.push(Redundant { covered, twins, ..self.found(*rule) });
+        }
+        for (rule, shape) in &ours {
+            let peers = (0..shape.peers).rev().filter(|_| shape.peers > 1).map(|at| rule.with_peer(at));
+            let ports = (0..shape.ports).rev().filter(|_| shape.ports > 1).map(|at| rule.with_port(at));
+            for part in peers.chain(ports) {
+                let gone = Gone { own: &self.removed, others: &others };
+                if !others.contains(part) && !grants.iter().any(|grants| grants.adds(part, gone)) {
+                    others.insert(part);
+                    found.push(self.found(part));
+                }
             }
         }
+        for index in (0..set.network.len()).rev() {
+            let part = Part::policy(PolicyIndex::Network(index));
+            let policy = &set.network[index];
+            if others.contains(part) {
+                continue;
+            }
+            let of = |direction: &Direction| policy.rules(*direction);
+            let has_rules = Direction::ALL.iter().filter_map(of).any(|rules| !rules.is_empty());
+            // What isolates pods and then allows everything changes nothing where nobody else isolates them.
+            let mut opens = Direction::ALL.iter().filter_map(of).map(|rules| {
+                let all = |rule: &Rule| rule.peers == Peers::Everyone && rule.ports == Ports::All;
+                rules.iter().any(all)
+            });
+            let changes_nothing = match has_rules {
+                false => !grants.iter().any(|grants| grants.isolates_alone(index, &others)),
+                true => opens.all(|opens| opens) && self.is_vacuous(part, &others, classes),
+            };
+            if changes_nothing {
+                let alike = |grants: &Grants<'_>| grants.isolating_alike(index, &others);
+                let twins = if has_rules { Vec::new() } else { grants.first().map(alike).unwrap_or_default() };
+                let twins = twins.into_iter().map(|twin| Part::policy(PolicyIndex::Network(twin))).collect();
+                others.insert(part);
+                found.push(Redundant { twins, ..self.found(part) });
+            }
+        }
+        found
     }
-    found
+
+    /// Whether nothing changes without a policy.
+    fn is_vacuous(&self, part: Part, others: &Removed, classes: &[&Classes<'_>]) -> bool {
+        let with = others.from(self.set);
+        let mut without = others.clone();
+        without.insert(part);
+        let without = without.from(self.set);
+        let alike = |direction| classes.iter().all(|classes| same(classes, &with, &without, direction));
+        Direction::ALL.into_iter().all(alike)
+    }
+
+    /// Cluster-wide policies are lists of decisions, so each part is deleted and all that is left is asked anew: they are
+    /// few.
+    fn cluster(&mut self, rules: &[(Part, Shape)], classes: &[&Classes<'_>]) -> Vec<Redundant> {
+        let mut found = Vec::new();
+        let ours = rules.iter().filter(|(rule, shape)| shape.allows && matches!(rule.policy, PolicyIndex::Cluster(_)));
+        for (rule, shape) in ours.rev() {
+            let Some(direction) = rule.direction else { continue };
+            let peers = (0..shape.peers).rev().filter(|_| shape.peers > 1).map(|at| rule.with_peer(at));
+            let ports = (0..shape.ports).rev().filter(|_| shape.ports > 1).map(|at| rule.with_port(at));
+            for part in std::iter::once(*rule).chain(peers).chain(ports) {
+                let others = self.others();
+                if others.contains(part) {
+                    continue;
+                }
+                // With and without what is dead: neither is to change.
+                let alike = |gone: &Removed| {
+                    let mut without = gone.clone();
+                    without.insert(part);
+                    let (with, without) = (gone.from(self.set), without.from(self.set));
+                    classes.iter().all(|classes| same(classes, &with, &without, direction))
+                };
+                if alike(&self.removed) && (self.dead.is_empty() || alike(&others)) {
+                    found.push(self.found(part));
+                }
+            }
+        }
+        found
+    }
 }
 
 type Policies = (Vec<crate::policy::Policy>, Vec<crate::cluster::ClusterPolicy>);
 
 /// Whether two sets of policies decide alike on the side of a direction.
-fn same(classes: &Classes<'_>, one: &Policies, two: &Policies, direction: Option<Direction>) -> bool {
+fn same(classes: &Classes<'_>, one: &Policies, two: &Policies, direction: Direction) -> bool {
     let [one, two] = [one, two].map(|(network, cluster)| Reach::new(classes, PolicySet { network, cluster }));
-    direction.is_none_or(|direction| one.side_equals(&two, direction))
+    one.side_equals(&two, direction)
 }

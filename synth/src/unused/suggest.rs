@@ -85,7 +85,10 @@ pub fn suggest(
             .enumerate()
             .map(|(index, policy)| tightened(index, policy, &removed, &narrowed))
             .collect();
-        let Some((denied, edge)) = denied(graph, set, &policies, inventory, options) else { break policies };
+        // However plugins read rules for addresses.
+        let mut variants = redundant::variants(options).into_iter();
+        let denied = variants.find_map(|options| denied(graph, set, &policies, inventory, options));
+        let Some((denied, edge)) = denied else { break policies };
         let is_of = |part: &Part| matches!(part.policy, PolicyIndex::Network(index) if denied.contains(&index));
         let back: Vec<Part> = narrowed.keys().copied().filter(is_of).collect();
         if back.is_empty() {

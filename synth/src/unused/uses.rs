@@ -8,7 +8,7 @@ use capture::{Outcome, Protocol, Timestamp};
 use crate::cluster::{Action, ClusterPorts};
 use crate::endpoint::{Endpoint, Workload};
 use crate::evaluate::{Decider, Decision, Evaluator, Matched, Party, Side, cluster_port_set};
-use crate::evidence::{End, Evidence};
+use crate::evidence::{Certainty, End, Evidence};
 use crate::graph::{Edge, Graph};
 use crate::inventory::Inventory;
 use crate::learn::is_translated;
@@ -25,8 +25,9 @@ pub(super) struct Use {
     pub(super) last: Option<Timestamp>,
     /// Connections that it would have allowed and that failed all the same; they are no use.
     pub(super) attempts: u64,
-    /// Of a rule: connections on its ports of addresses inside the pods' ranges whose holder is not known.
-    pub(super) unresolved: u64,
+    /// Of a rule: connections that it may have allowed, but nobody knows: their other end is a pod that is not known, their
+    /// direction is guessed, or their source may have been translated on the way.
+    pub(super) unclear: u64,
     /// Who was at the other end: workloads with a network of their own ...
     pub(super) workloads: BTreeSet<Workload>,
     /// ... and addresses of anybody else.
@@ -122,10 +123,19 @@ impl Uses {
                         .chain(alternative.ports.iter().flatten().map(|at| alternative.rule.with_port(*at)));
                     parts.for_each(|part| hit.entry(part).or_default().note(peer, seen));
                 }
-                if works && is_unresolved(edge, direction) {
+                if works && is_doubtful(edge, evidence, direction) {
                     let near = side.near.iter().filter(|near| matches!(near.matched, Matched::Port(_)));
                     unclear
                         .extend(near.map(|near| Part::rule(PolicyIndex::Network(near.policy), direction, near.rule)));
+                }
+                if works && evidence.certainty == Certainty::Guessed {
+                    // The other way round its port is not known.
+                    let turned = evaluator.verdict(to, from, edge.key.protocol, 0);
+                    let side = turned.side(direction);
+                    let near = side.near.iter().filter(|near| matches!(near.matched, Matched::Peer(_)));
+                    let near = near.map(|near| (near.policy, near.rule));
+                    let all = near.chain(side.allowing.iter().map(|allow| (allow.policy, allow.rule)));
+                    unclear.extend(all.map(|(policy, rule)| Part::rule(PolicyIndex::Network(policy), direction, rule)));
                 }
                 if works && !alternatives.is_empty() {
                     self.needs.insert(alternatives);
@@ -140,7 +150,7 @@ impl Uses {
             }
         }
         for part in unclear {
-            self.parts.entry(part).or_default().unresolved += evidence.connections;
+            self.parts.entry(part).or_default().unclear += evidence.connections;
         }
         for (part, Hit { last, peers }) in hit {
             let used = self.parts.entry(part).or_default();
@@ -170,10 +180,12 @@ impl Uses {
     }
 }
 
-/// Whether the peer of a direction is the address of a pod that nobody knows.
-fn is_unresolved(edge: &Edge, direction: Direction) -> bool {
+/// Whether the peer of a direction may be somebody else than it seems: the address of a pod that nobody knows, or somebody
+/// outside who came through a Service, whose address a node may have replaced by its own behind this view.
+fn is_doubtful(edge: &Edge, evidence: &Evidence, direction: Direction) -> bool {
     let peer = if direction == Direction::Ingress { &edge.key.client } else { &edge.key.server };
-    matches!(peer, Endpoint::Unresolved { .. })
+    let through = direction == Direction::Ingress && !evidence.services.is_empty() && evidence.translated == 0;
+    matches!(peer, Endpoint::Unresolved { .. }) || through && matches!(peer, Endpoint::External(_))
 }
 
 /// What one edge did to a part.
@@ -190,6 +202,9 @@ impl Hit {
     }
 }
 
+/// Elements of a list; `None` for all that are in none.
+type Places = BTreeSet<Option<usize>>;
+
 /// The rules that allow one side; none where no rule has to, or none does.
 fn alternatives(
     side: &Side,
@@ -200,14 +215,14 @@ fn alternatives(
 ) -> Vec<Alternative> {
     match side.decider {
         Decider::NetworkPolicies => {
-            let mut found: BTreeMap<Part, (BTreeSet<Option<usize>>, BTreeSet<Option<usize>>)> = BTreeMap::new();
+            let mut found: BTreeMap<Part, (Places, Places)> = BTreeMap::new();
             for allow in &side.allowing {
                 let rule = Part::rule(PolicyIndex::Network(allow.policy), direction, allow.rule);
                 let (peers, ports) = found.entry(rule).or_default();
                 peers.insert(allow.peer);
                 ports.insert(allow.port);
             }
-            let alternative = |(rule, (peers, ports)): (Part, (BTreeSet<_>, BTreeSet<_>))| Alternative {
+            let alternative = |(rule, (peers, ports)): (Part, (Places, Places))| Alternative {
                 rule,
                 peers: peers.into_iter().collect(),
                 ports: ports.into_iter().collect(),
