@@ -8,8 +8,8 @@
 //! `cases` are folders of readable input and expected output, those of `engine` and `lint` (`transcripts` runs them) need
 //! no traffic; `conformance` holds verdict tables against `reach`; `input` is what goes wrong with files, `arguments` what
 //! people type, `awaited` what is declared and was not seen; `snapshots` show the output of the recordings in `pcaps/`,
-//! `recordings` hold it against their true edges; `unused` is what is said of rules, `evidence` how much has to be watched
-//! for it; `reports` are findings as SARIF and markdown; `properties` hold for any
+//! `recordings` hold it against their true edges; `unused` is what is said of rules, `redundancy` of those that are allowed
+//! twice, `evidence` how much has to be watched for it; `reports` are findings as SARIF and markdown; `properties` hold for any
 //! traffic, `rendering` for any policy; `libpcap`, `captures`, `examiner`,
 //! `applications` and `npguard` ask others: a capture library, another decoder of public captures, an independent
 //! examiner, the manifests of real applications, and another analyzer of policies (`shared` knows where they are).
@@ -36,6 +36,7 @@ mod packets;
 mod program;
 mod properties;
 mod recordings;
+mod redundancy;
 mod rendering;
 mod reports;
 mod shared;
