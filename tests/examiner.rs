@@ -35,7 +35,7 @@ fn ask(program: &Path, directory: &Path, args: &str) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-fn examine(kind: &str) {
+fn examine(kind: &str, examine_one: fn(&Path, &Path, &str) -> Vec<String>) {
     let program = match examiner() {
         Ok(program) => program,
         Err(why) => return shared::skipped("examiner", why),
@@ -43,17 +43,37 @@ fn examine(kind: &str) {
     let seeds = std::env::var("RINGFENCE_SEEDS").unwrap_or_else(|_| SEEDS.to_string());
     for seed in seeds.split(',') {
         let directory = tempfile::tempdir().unwrap();
-        let wrong = examine_one(&program, directory.path(), kind, seed);
+        ask(&program, directory.path(), &format!("make --kind {kind} --seed {seed} --out ."));
+        let input = input(directory.path());
+        let wrong = examine_one(&program, directory.path(), &input);
         assert!(wrong.is_empty(), "{kind}, seed {seed}:\n{}", wrong.join("\n"));
     }
 }
 
-/// What is wrong with the flows and policies of one scenario.
-fn examine_one(program: &Path, directory: &Path, kind: &str, seed: &str) -> Vec<String> {
-    ask(program, directory, &format!("make --kind {kind} --seed {seed} --out ."));
-    let truth: Value = serde_json::from_slice(&fs::read(directory.join("truth.json")).unwrap()).unwrap();
+/// The captures and objects of a scenario.
+fn input(directory: &Path) -> String {
+    let truth = truth(directory);
     let captures: Vec<&str> = truth["captures"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
-    let input = format!("--pcap {} --cluster cluster.yaml", captures.join(" "));
+    format!("--pcap {} --cluster cluster.yaml", captures.join(" "))
+}
+
+fn truth(directory: &Path) -> Value {
+    serde_json::from_slice(&fs::read(directory.join("truth.json")).unwrap()).unwrap()
+}
+
+/// What is wrong with the findings about policies that are there.
+fn findings(program: &Path, directory: &Path, input: &str) -> Vec<String> {
+    // These scenarios last minutes.
+    let found = run(directory, &format!("unused -o json --min-window 1s {input}"));
+    fs::write(directory.join("got.json"), &found.stdout).unwrap();
+    let judged = ask(program, directory, "unused --truth truth.json --got got.json");
+    let met = judged.trim_end().ends_with("wrong=0 missed=0") && !judged.contains("findings=0 ");
+    if found.exit == 1 && met { Vec::new() } else { vec![format!("unused: exit {}, {judged}", found.exit)] }
+}
+
+/// What is wrong with the flows and policies of one scenario.
+fn flows_and_policies(program: &Path, directory: &Path, input: &str) -> Vec<String> {
+    let truth = truth(directory);
     let mut wrong = Vec::new();
 
     let flows = run(directory, &format!("flows -o json {input}"));
@@ -110,7 +130,17 @@ fn doubtful(edge: &Value, rows: &[Value]) -> Option<String> {
 
 /// One test a kind, so that they run side by side.
 macro_rules! kinds {
-    ($($kind:ident)*) => { $(#[test] fn $kind() { examine(stringify!($kind)); })* };
+    ($($kind:ident)*) => { $(#[test] fn $kind() { examine(stringify!($kind), flows_and_policies); })* };
 }
 
 kinds! { basic targetport scan ipreuse hostnet nodelocaldns external dualstack sctp labels stateful portrange }
+
+#[test]
+fn policies() {
+    examine("policies", findings);
+}
+
+#[test]
+fn scale() {
+    examine("scale:60", findings);
+}

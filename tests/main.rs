@@ -8,7 +8,8 @@
 //! `cases` are folders of readable input and expected output, those of `engine` and `lint` (`transcripts` runs them) need
 //! no traffic; `conformance` holds verdict tables against `reach`; `input` is what goes wrong with files, `arguments` what
 //! people type, `awaited` what is declared and was not seen; `snapshots` show the output of the recordings in `pcaps/`,
-//! `recordings` hold it against their true edges; `reports` are findings as SARIF and markdown; `properties` hold for any
+//! `recordings` hold it against their true edges; `unused` is what is said of rules, `redundancy` of those that are allowed
+//! twice, `evidence` how much has to be watched for it; `reports` are findings as SARIF and markdown; `properties` hold for any
 //! traffic, `rendering` for any policy; `libpcap`, `captures`, `examiner`,
 //! `applications` and `npguard` ask others: a capture library, another decoder of public captures, an independent
 //! examiner, the manifests of real applications, and another analyzer of policies (`shared` knows where they are).
@@ -25,6 +26,7 @@ mod completeness;
 mod conformance;
 mod corpus;
 mod engine;
+mod evidence;
 mod examiner;
 mod input;
 mod libpcap;
@@ -34,9 +36,11 @@ mod packets;
 mod program;
 mod properties;
 mod recordings;
+mod redundancy;
 mod rendering;
 mod reports;
 mod shared;
 mod snapshots;
 mod traffic;
 mod transcripts;
+mod unused;

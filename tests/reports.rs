@@ -88,7 +88,7 @@ fn location(location: &Value) {
 }
 
 /// The results of a run with `-o sarif`.
-fn results(directory: &Path, args: &str) -> Vec<Value> {
+pub fn results(directory: &Path, args: &str) -> Vec<Value> {
     let run = run(directory, &format!("{args} -q -o sarif"));
     let log: Value = serde_json::from_str(&run.stdout).unwrap_or_else(|error| panic!("{args}: {error}: {run:#?}"));
     assert_sarif(&log);
