@@ -9,7 +9,7 @@ use crate::traffic;
 use crate::unused::{all, directory, findings, from, hourly, policy, run, shop, traffic, workload};
 
 /// A CronJob each night at three, and the policy that lets it in.
-fn nightly() -> String {
+pub fn nightly() -> String {
     let rules = format!("  ingress:\n{}{}", from("web", "8080"), from("night", "8080"));
     let template = "jobTemplate: {spec: {template: {metadata: {labels: {app: night}}}}}";
     let cron = format!(
@@ -19,7 +19,7 @@ fn nightly() -> String {
 }
 
 /// One run of it: begun at a time of the day of [`crate::traffic`], over five minutes later.
-fn night(begun: &str, over: &str) -> String {
+pub fn night(begun: &str, over: &str) -> String {
     let owner = |kind: &str, name: &str| format!("ownerReferences: [{{kind: {kind}, name: {name}, controller: true}}]");
     format!(
         "apiVersion: batch/v1\nkind: Job\nmetadata: {{namespace: shop, name: night-1, {}}}\n---\n\

@@ -25,6 +25,7 @@ mod cases;
 mod completeness;
 mod conformance;
 mod corpus;
+mod doubts;
 mod engine;
 mod evidence;
 mod examiner;

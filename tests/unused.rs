@@ -327,7 +327,8 @@ fn the_same_findings_in_any_order() {
     write("whole.pcap", &frames);
     let (one, two): (Vec<_>, Vec<_>) = frames.iter().cloned().enumerate().partition(|(at, _)| at % 3 == 0);
     let strip = |frames: Vec<(usize, Frame)>| frames.into_iter().map(|(_, frame)| frame).collect::<Vec<_>>();
-    (write("one.pcap", &strip(one)), write("two.pcap", &strip(two)));
+    write("one.pcap", &strip(one));
+    write("two.pcap", &strip(two));
     frames.chunks_mut(4).for_each(<[Frame]>::reverse);
     write("mixed.pcap", &frames);
     let expected = run(&directory, "--pcap whole.pcap -q -o json").stdout;
