@@ -11,6 +11,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use synth::part::PolicyIndex;
 use synth::policy::{AnyPolicy, PolicySet};
+use synth::render::count;
 use synth::resolve::resolve;
 use synth::unused::gate::{duration, gate};
 use synth::unused::suggest::{Suggestions, suggest};
@@ -301,7 +302,8 @@ fn tell(findings: &[&Finding], set: PolicySet<'_>, coverage: &Coverage, ignored:
     let mut err = io::stderr().lock();
     let watch = &coverage.watch;
     if let Some((from, to)) = watch.window {
-        let gaps = if watch.gaps.is_empty() { String::new() } else { format!(", {} gaps", watch.gaps.len()) };
+        let gaps =
+            if watch.gaps.is_empty() { String::new() } else { format!(", {}", count(watch.gaps.len() as u64, "gap")) };
         writeln!(
             err,
             "watched {} .. {} ({}{gaps}), something of {} of {} nodes and {} of {} pods",

@@ -18,12 +18,13 @@
 //! is the one evaluator of policies; [`prove`] replays the edges against the generated set with it, and [`check`]
 //! against any other ([`replay`] is what they share).
 //!
-//! [`completeness`] says how much of the traffic has been learned.
-//! [`platform`] knows what network plugins and meshes cannot do, [`expected`] what objects declare and nobody saw.
+//! [`unused`] holds each [`part`] of the policies against the edges and says which nobody needs, [`completeness`] how much
+//! of the traffic has been learned, [`watchlist`] which edges deserve a second look, whatever policies say. [`platform`]
+//! knows what network plugins and meshes cannot do, [`expected`] what objects declare and nobody saw.
 //!
 //! Without traffic: [`reach`] answers for whole clusters at once, [`diff`] compares two answers ([`witness`] makes pods up
 //! where there are none), [`explain`] is one answer with its reasons, [`exposure`] is about pods that do not exist yet,
-//! [`lint`] about mistakes. [`watchlist`] is about traffic that deserves a second look, whatever policies say.
+//! [`lint`] about mistakes.
 
 pub mod addresses;
 pub mod check;

@@ -22,6 +22,12 @@ pub fn thousands(value: u64) -> String {
     text
 }
 
+/// `1 connection`, `1,204 connections`.
+pub fn count(value: u64, what: &str) -> String {
+    let plural = if value == 1 { "" } else { "s" };
+    format!("{} {what}{plural}", thousands(value))
+}
+
 /// One policy as a YAML document without `---`. The fields that the API server would fill in are there.
 pub fn render(planned: &Planned) -> String {
     let policy = &planned.policy;

@@ -28,7 +28,7 @@ use crate::graph::Graph;
 use crate::inventory::Inventory;
 use crate::part::{self, Part, PolicyIndex, Removed};
 use crate::policy::{AnyPolicy, Direction, PolicyPort, PolicySet, PortMatch};
-use crate::render::thousands;
+use crate::render::{count, thousands};
 
 pub use broad::Suffices;
 pub use redundant::Basis;
@@ -179,8 +179,8 @@ pub fn unused(
     for (part, contradiction) in &uses.contradictions {
         let edges: Vec<String> = contradiction.edges.iter().cloned().collect();
         let message = format!(
-            "{} connections worked although it denies them: {}; the network plugin does not enforce it, or not yet",
-            thousands(contradiction.hits),
+            "{} worked although it denies them: {}; the network plugin does not enforce it, or not yet",
+            count(contradiction.hits, "connection"),
             words::some(&edges)
         );
         let (hits, last_hit) = (contradiction.hits, contradiction.last);
@@ -269,14 +269,18 @@ fn unused_message(found: &needs::Unneeded, used: &uses::Use, set: PolicySet<'_>)
     if used.hits > 0 {
         let instead: Vec<String> = found.instead.iter().map(|rule| rule.name(set)).collect();
         return format!(
-            "{allows}: its {} connections are also allowed by {}; one of them is enough",
-            thousands(used.hits),
+            "{allows}: its {} also allowed by {}; one of them is enough",
+            if used.hits == 1 {
+                "1 connection is".to_string()
+            } else {
+                format!("{} connections are", thousands(used.hits))
+            },
             words::some(&instead)
         );
     }
     match used.attempts {
         0 => format!("{allows}: never used"),
-        attempts => format!("{allows}: never used, only {} attempts failed", thousands(attempts)),
+        attempts => format!("{allows}: never used, {} failed", count(attempts, "attempt")),
     }
 }
 

@@ -66,12 +66,22 @@ fn parts(
         (0..set.network.len()).map(PolicyIndex::Network).chain((0..set.cluster.len()).map(PolicyIndex::Cluster));
     for index in policies {
         let part = Part::policy(index);
-        let subject = match part.of(set) {
-            AnyPolicy::Network(policy) => workloads.subject(&policy.namespace, &policy.subject),
-            AnyPolicy::Cluster(policy) => workloads.cluster(&policy.subject),
+        let (subject, on_host) = match part.of(set) {
+            AnyPolicy::Network(policy) => {
+                let peer = Peer::Pods { namespaces: Namespaces::Own, pods: policy.subject.clone() };
+                let on_host = !workloads.peer_on_host(&policy.namespace, &peer).is_empty();
+                (workloads.subject(&policy.namespace, &policy.subject), on_host)
+            }
+            AnyPolicy::Cluster(policy) => (workloads.cluster(&policy.subject), false),
         };
         if subject.is_empty() {
-            found.push((part, "its podSelector selects no pod and no workload".to_string()));
+            let why = match on_host {
+                true => {
+                    "its podSelector selects only pods on their nodes' network, to which most network plugins apply no policy"
+                }
+                false => "its podSelector selects no pod and no workload",
+            };
+            found.push((part, why.to_string()));
             removed.insert(part);
         }
     }

@@ -16,7 +16,7 @@ use crate::inventory::{Inventory, Presence};
 use crate::learn::Watched;
 use crate::part::{Part, PolicyIndex};
 use crate::policy::{AnyPolicy, Block, Peer, PolicySet};
-use crate::render::thousands;
+use crate::render::{count, thousands};
 
 /// What was watched.
 #[derive(Debug, Clone, Default)]
@@ -101,7 +101,17 @@ pub fn gate(
             Status::Overbroad => true,
             Status::Dead | Status::Redundant | Status::NotEnforced => false,
         };
+        let unclear = (finding.unclear > 0).then(|| {
+            format!(
+                "{} may have been its: of pods that are not known, without a known direction, or translated on the way",
+                count(finding.unclear, "connection")
+            )
+        });
         if !rests_on_silence {
+            // Who is not known may be whom it selects.
+            if finding.status == Status::Dead {
+                finding.missing.extend(unclear);
+            }
             continue;
         }
         let about = About::new(finding.part, set, &workloads);
@@ -113,12 +123,7 @@ pub fn gate(
         if finding.status == Status::Unused {
             missing.extend(about.nodes(inventory));
         }
-        if finding.unclear > 0 {
-            missing.push(format!(
-                "{} connections may have been its: of pods that are not known, without a known direction, or translated on the way",
-                thousands(finding.unclear)
-            ));
-        }
+        missing.extend(unclear);
         finding.missing.extend(missing);
     }
 }
@@ -146,7 +151,7 @@ fn of_all(gate: &Gate, watch: &Watch) -> Vec<String> {
         ));
     }
     if exceeds(watch.dropped, watch.conversations + watch.dropped, gate.max_loss) {
-        missing.push(format!("{} conversations are in no flow, because there were too many", thousands(watch.dropped)));
+        missing.push(format!("{} in no flow, because there were too many", count(watch.dropped, "conversation")));
     }
     if exceeds(watch.unresolved, watch.conversations, gate.max_unresolved) {
         missing.push(format!(

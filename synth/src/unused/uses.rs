@@ -140,7 +140,9 @@ impl Uses {
                 if works && !alternatives.is_empty() {
                     self.needs.insert(alternatives);
                 }
-                let contradicts = matches!(outcome, Outcome::Established | Outcome::Answered) && !proposed;
+                // Of a peer that nobody knows, nobody knows whether it is denied.
+                let is_known = !is_doubtful(edge, evidence, direction) && evidence.certainty != Certainty::Guessed;
+                let contradicts = matches!(outcome, Outcome::Established | Outcome::Answered) && !proposed && is_known;
                 if contradicts && side.decision == Decision::Denied && *opened != Timestamp::MIN {
                     for part in older(side, direction, evaluator, *opened) {
                         let last = denied.entry(part).or_insert(*opened);
