@@ -129,7 +129,8 @@ fn whole_policies_are_redundant() {
     let wide = policy("wide", "", "  ingress:\n  - {from: [{podSelector: {}}], ports: [{port: 8080}]}");
     let found =
         judge(&(shop() + &policy("api", "api", &format!("  ingress:\n{}", from("web", "8080"))) + &wide), &traffic());
-    assert_eq!(all(&found), ["redundant shop/api"]);
+    assert_eq!(all(&found), ["redundant shop/api ingress 0"]);
+    assert!(message(&found[0]).ends_with("so is the whole policy"), "{}", message(&found[0]));
     let found = judge(&(shop() + &policy("api", "api", "  ingress: [{}]")), &traffic());
     assert!(all(&found).contains(&"redundant shop/api".to_string()), "{found:#?}");
 }

@@ -47,6 +47,8 @@ pub struct Inventory {
     pub pods: Vec<Pod>,
     /// The namespaces and their labels.
     pub namespaces: Namespaces,
+    /// Those of pods whose Namespace is not in the input: their labels, but for the name, are not known.
+    pub unlabelled: BTreeSet<String>,
     /// The nodes by name.
     pub nodes: BTreeMap<String, Node>,
     /// The workloads with their pods and selectors.

@@ -93,6 +93,7 @@ impl Inventory {
         for pod in &self.pods {
             if self.namespaces.labels(&pod.namespace).is_none() {
                 self.namespaces.insert(&pod.namespace, Labels::new());
+                self.unlabelled.insert(pod.namespace.clone());
             }
         }
         for (index, pod) in self.pods.iter().enumerate().filter(|(_, pod)| pod.host_network && !pod.finished) {

@@ -39,19 +39,16 @@ impl<'a> Workloads<'a> {
     /// What is not known about namespaces that a selector may mean, in words. Where the input holds the Namespace of every
     /// pod, it holds all there are.
     pub(super) fn unknown_namespaces(&self, selector: &Selector) -> Vec<String> {
-        let known = &self.inventory.namespaces;
-        let without: Vec<&str> =
-            self.by_namespace.keys().copied().filter(|name| known.labels(name).is_none()).collect();
-        if without.is_empty() && known.names().next().is_some() {
+        let inventory = self.inventory;
+        if inventory.unlabelled.is_empty() {
             return Vec::new();
         }
         if let Some(names) = named(selector) {
-            let absent = names.iter().filter(|name| !self.by_namespace.contains_key(name.as_str()));
-            let absent = absent.filter(|name| known.labels(name).is_none());
+            let absent = names.iter().filter(|name| inventory.namespaces.labels(name).is_none());
             return absent.map(|name| format!("nothing of namespace {name} is in the input")).collect();
         }
-        let without: Vec<String> = without.into_iter().map(str::to_string).collect();
-        vec![format!("the labels of namespaces are not in the input: {}", super::words::some(&without))]
+        let unlabelled: Vec<String> = inventory.unlabelled.iter().cloned().collect();
+        vec![format!("the labels of namespaces are not in the input: {}", super::words::some(&unlabelled))]
     }
 
     /// What selects the pods of each.
