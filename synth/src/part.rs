@@ -296,7 +296,7 @@ spec:
   podSelector: {}
   policyTypes: [Ingress, Egress]
   ingress:
-  - from: [{podSelector: {matchLabels: {app: x}}}, {podSelector: {matchLabels: {app: y}}}]
+  - from: [{podSelector: {matchLabels: {app: web}}}, {podSelector: {matchLabels: {app: api}}}]
     ports: [{port: 80}, {port: 81}]
   - {}
 ";
@@ -306,6 +306,7 @@ spec:
         let mut objects = Objects::default();
         objects.load("p.yaml", POLICIES);
         let set = PolicySet::from(&objects.policies);
+        assert_eq!(objects.problems, []);
         let all = rules(set);
         assert_eq!(all.len(), 2);
         assert_eq!((all[0].1.peers, all[0].1.ports, all[1].1.peers), (2, 2, 0));

@@ -226,14 +226,16 @@ impl Search<'_> {
         found
     }
 
-    /// Whether nothing changes without a policy.
+    /// Whether nothing changes without a policy, with and without what is dead.
     fn is_vacuous(&self, part: Part, others: &Removed, classes: &[&Classes<'_>]) -> bool {
-        let with = others.from(self.set);
-        let mut without = others.clone();
-        without.insert(part);
-        let without = without.from(self.set);
-        let alike = |direction| classes.iter().all(|classes| same(classes, &with, &without, direction));
-        Direction::ALL.into_iter().all(alike)
+        let alike = |gone: &Removed| {
+            let mut without = gone.clone();
+            without.insert(part);
+            let (with, without) = (gone.from(self.set), without.from(self.set));
+            let same = |direction| classes.iter().all(|classes| same(classes, &with, &without, direction));
+            Direction::ALL.into_iter().all(same)
+        };
+        alike(&self.removed) && (self.dead.is_empty() || alike(others))
     }
 
     /// Cluster-wide policies are lists of decisions, so each part is deleted and all that is left is asked anew: they are

@@ -172,7 +172,7 @@ fn flows() -> impl Strategy<Value = Vec<(Index, Index, Index, Outcome)>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(600))]
+    #![proptest_config(ProptestConfig::with_cases(200))]
 
     #[test]
     fn a_part_is_redundant_if_its_deletion_changes_no_decision(
