@@ -351,3 +351,12 @@ fn the_same_findings_in_any_order() {
     let turned = run(&directory, "--pcap whole.pcap -q -o json").stdout;
     assert_eq!(without_lines(&turned), without_lines(&expected));
 }
+
+/// Where nobody is known, silence says nothing.
+#[test]
+fn a_cluster_without_pods_is_bad_usage() {
+    let directory = directory(&policy("api", "api", "  ingress: [{}]"), &[("t.pcap", &traffic())]);
+    let run = run(&directory, "--pcap t.pcap");
+    assert_eq!(run.exit, 2);
+    assert!(run.stderr.contains("no pods in the cluster input"), "{}", run.stderr);
+}

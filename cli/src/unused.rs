@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::Path;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 
 use capture::time::SECOND;
 use serde::Serialize;
@@ -141,6 +141,9 @@ pub(crate) fn run(args: &UnusedArgs, out: &mut impl Write) -> anyhow::Result<Exi
     let cluster = input::cluster(&args.cluster)?;
     let proposed = input::proposed(&args.policies)?;
     let inventory = &cluster.inventory;
+    if inventory.pods.is_empty() {
+        bail!("no pods in the cluster input: give --cluster a dump of the cluster that was captured");
+    }
     let watched = generate::watched(&args.watched, inventory)?;
     let traffic = input::traffic(&args.flows.pcaps, &args.flows.reading, inventory, args.quiet)?;
     let resolved = resolve(&traffic.tracked.flows, &traffic.tracked.names, inventory);
