@@ -23,7 +23,7 @@ use std::collections::BTreeMap;
 
 use capture::Timestamp;
 
-use crate::evaluate::Options;
+use crate::evaluate::{Evaluator, Options};
 use crate::graph::Graph;
 use crate::inventory::Inventory;
 use crate::part::{self, Part, PolicyIndex, Removed};
@@ -127,11 +127,10 @@ pub fn unused(
     let (redundant, sizes) = redundant::redundant(set, &rules, inventory, options, &of_dead, &mut removed);
     // What is redundant of the cluster-wide policies decides nothing any more, and what comes after it does.
     let masked = removed.masked(set);
-    let evaluator = inventory.evaluator(PolicySet { cluster: &masked, ..set }).with_options(options);
-    let mut uses = uses::Uses::new(graph, &evaluator, inventory, proposed);
-    for variant in redundant::variants(options).into_iter().skip(1) {
-        uses.needs.extend(uses::Uses::new(graph, &evaluator.clone().with_options(variant), inventory, proposed).needs);
-    }
+    let evaluator = inventory.evaluator(PolicySet { cluster: &masked, ..set });
+    let readings: Vec<Evaluator<'_>> =
+        redundant::variants(options).into_iter().map(|options| evaluator.clone().with_options(options)).collect();
+    let uses = uses::Uses::new(graph, &readings, inventory, proposed);
     let size = |rule: Part| sizes.get(&rule).copied().unwrap_or_default();
     let unneeded = needs::unneeded(&rules, &uses, size, |part| is_other_dns(part, set, &uses), &mut removed);
     let broad = broad::broad(set, &rules, &uses, &workloads, options, &removed);

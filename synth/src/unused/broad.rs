@@ -18,15 +18,13 @@ use crate::part::{Part, PolicyIndex, Removed, Shape};
 use crate::policy::{Block, Direction, Namespaces, Peer, Peers, PolicyPort, PolicySet, PortMatch};
 use crate::port::PortRange;
 use crate::select::Groups;
+use crate::synthesize::PUBLIC_ADDRESSES;
 
 /// A selector is too broad if fewer than one in so many of the workloads that it matches used it; so is a range of ports.
 const FEW: usize = 10;
 
 /// A range of addresses is too broad if it is this many bits wider than the smallest that covers those seen.
 const WIDER: u8 = 8;
-
-/// A rule for everyone that is used by so many addresses outside the cluster is meant for everyone: a public server.
-const PUBLIC: usize = 20;
 
 /// What would suffice in the place of a part.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -165,7 +163,7 @@ impl Broad<'_> {
         let all = self.workloads.all();
         let few = used.workloads.len() * FEW < all.len().max(1);
         let is_used = !used.workloads.is_empty() || !used.addresses.is_empty();
-        (is_used && few && used.addresses.len() < PUBLIC).then(|| {
+        (is_used && few && used.addresses.len() < PUBLIC_ADDRESSES).then(|| {
             let who = if direction == Direction::Ingress { "is for everyone" } else { "leads everywhere" };
             let mut suffice: Vec<String> = Vec::new();
             if !used.workloads.is_empty() {

@@ -58,8 +58,13 @@ pub(super) fn unneeded(
                 && unneeded.part.peer.is_none_or(|peer| alternative.peers.contains(&Some(peer)))
                 && unneeded.part.port.is_none_or(|port| alternative.ports.contains(&Some(port)))
         };
-        let of = uses.needs.iter().filter(|need| need.iter().any(|alternative| used(&alternative)));
-        let left = of.flatten().filter(|alternative| alternative.is_left(removed)).map(|alternative| alternative.rule);
+        let needs = by_rule.get(&unneeded.part.whole_rule()).map(Vec::as_slice).unwrap_or_default();
+        let of = needs.iter().filter(|need| need.iter().any(|alternative| used(&alternative)));
+        let left = of
+            .copied()
+            .flatten()
+            .filter(|alternative| alternative.is_left(removed))
+            .map(|alternative| alternative.rule);
         unneeded.instead = left.collect();
     }
     found

@@ -76,12 +76,17 @@ pub(super) struct Uses {
 }
 
 impl Uses {
-    /// Replays all edges. `proposed`: the policies are not in the cluster, so that nothing can contradict them.
-    pub(super) fn new(graph: &Graph, evaluator: &Evaluator<'_>, inventory: &Inventory, proposed: bool) -> Uses {
+    /// Replays all edges. What is used, and what is contradicted, is told by the first of `readings`; what is needed, by
+    /// all. `proposed`: the policies are not in the cluster, so that nothing can contradict them.
+    pub(super) fn new(graph: &Graph, readings: &[Evaluator<'_>], inventory: &Inventory, proposed: bool) -> Uses {
         let mut uses = Uses::default();
+        let Some((evaluator, others)) = readings.split_first() else { return uses };
         for edge in graph.edges() {
             for (outcome, evidence) in &edge.outcomes {
                 uses.edge(edge, *outcome, evidence, evaluator, inventory, proposed);
+                for other in others.iter().filter(|_| !outcome.is_attempt()) {
+                    uses.need(edge, evidence, other, inventory);
+                }
             }
         }
         uses
@@ -90,6 +95,22 @@ impl Uses {
     /// What used a part.
     pub(super) fn of(&self, part: Part) -> Use {
         self.parts.get(&part).cloned().unwrap_or_default()
+    }
+
+    /// Notes how the sides of an edge that works are allowed.
+    fn need(&mut self, edge: &Edge, evidence: &Evidence, evaluator: &Evaluator<'_>, inventory: &Inventory) {
+        for (client, server) in evidence.pairs.keys() {
+            let (from, to) = (party(client, inventory), party(server, inventory));
+            let verdict = evaluator.verdict(from, to, edge.key.protocol, edge.key.port);
+            // The server's policies saw another source than this view shows.
+            let directions = Direction::ALL.into_iter();
+            for direction in directions.filter(|it| *it == Direction::Egress || !is_translated(evidence)) {
+                let ways = alternatives(verdict.side(direction), direction, evaluator, (from, to), edge);
+                if !ways.is_empty() {
+                    self.needs.insert(ways);
+                }
+            }
+        }
     }
 
     fn edge(
@@ -101,7 +122,7 @@ impl Uses {
         inventory: &Inventory,
         proposed: bool,
     ) {
-        let works = matches!(outcome, Outcome::Established | Outcome::Answered | Outcome::OneWay);
+        let works = !outcome.is_attempt();
         let mut hit: BTreeMap<Part, Hit> = BTreeMap::new();
         let mut denied: BTreeMap<Part, Timestamp> = BTreeMap::new();
         let mut unclear: BTreeSet<Part> = BTreeSet::new();
