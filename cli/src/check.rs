@@ -119,7 +119,7 @@ pub(crate) fn run(args: &CheckArgs, out: &mut impl Write) -> anyhow::Result<Exit
     let mut sorted = ignores.sort(&rules, found)?;
     sorted.shown.retain(|(_, found)| found.is_asked(&selection, &cluster.inventory));
     sorted.hidden.retain(|(_, found, _)| found.is_asked(&selection, &cluster.inventory));
-    let window = expected::window(&traffic, &args.flows.reading.window);
+    let window = traffic.window(&args.flows.reading.window).map(|window| (window.from(), window.to()));
     let declared = expected(&resolved.graph, policies, window, &cluster.inventory);
     let open = unisolated(&resolved.graph, policies, &cluster.inventory);
     let plugins = Platform::of(&cluster.inventory);

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
-use capture::Timestamp;
 use capture::time::SECOND;
 use serde::Serialize;
-use synth::completeness::{Completeness, HOUR, Learned, State, Window, completeness};
+use synth::completeness::{Completeness, HOUR, Learned, State, completeness};
 use synth::graph::Graph;
+use synth::window::Window;
 
 use crate::args::Reading;
 use crate::input::Traffic;
@@ -18,12 +18,7 @@ const NAMED: usize = 5;
 
 /// What the captures say about learning; `None` where they have no frame in the time that was asked for.
 pub(crate) fn measure(graph: &Graph, traffic: &Traffic, reading: &Reading) -> Option<Completeness> {
-    let since = reading.window.since.unwrap_or(Timestamp::MIN);
-    // `--until` is exclusive.
-    let until = reading.window.until.map_or(Timestamp::MAX, |until| until.plus(-1));
-    let spans = traffic.observers.iter().filter_map(|observer| observer.span.times);
-    let window = Window::of(spans)?.within(since, until)?;
-    Some(completeness(graph, &window))
+    Some(completeness(graph, &traffic.window(&reading.window)?))
 }
 
 /// Tells people, unless `quiet`.

@@ -2,13 +2,10 @@
 
 use std::io::{self, Write};
 
-use capture::Timestamp;
 use serde::Serialize;
 use synth::endpoint::Endpoint;
 use synth::expected::Expected;
 
-use crate::args::Window;
-use crate::input::Traffic;
 use crate::row::Side;
 use crate::table;
 
@@ -61,16 +58,6 @@ impl<'a> From<&'a Expected> for Entry<'a> {
             message: &item.message,
         }
     }
-}
-
-/// The time of the traffic: from its first frame to its last, both inclusive.
-pub(crate) fn window(traffic: &Traffic, asked: &Window) -> Option<(Timestamp, Timestamp)> {
-    let spans = || traffic.observers.iter().filter_map(|observer| observer.span.times);
-    let first = spans().map(|(first, _)| first).min()?;
-    let last = spans().map(|(_, last)| last).max()?;
-    let from = asked.since.map_or(first, |since| since.max(first));
-    let to = asked.until.map_or(last, |until| until.plus(-1).min(last));
-    (from <= to).then_some((from, to))
 }
 
 /// Writes one row for each.

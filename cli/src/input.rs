@@ -14,8 +14,9 @@ use capture::{CaptureFile, Damage, Decoder, LinkType, Settings, Timestamp, Track
 use synth::inventory::{Inventory, Options};
 use synth::manifest::Objects;
 use synth::policy::PolicySet;
+use synth::window::Window;
 
-use crate::args::{ClusterInput, Reading, Tunnels};
+use crate::args::{self, ClusterInput, Reading, Tunnels};
 
 /// The cluster's objects and what could not be read of them.
 pub(crate) struct Cluster {
@@ -46,6 +47,14 @@ pub(crate) struct Traffic {
 }
 
 impl Traffic {
+    /// When somebody watched, as far as it was asked for; `None` where nobody did.
+    pub(crate) fn window(&self, asked: &args::Window) -> Option<Window> {
+        // `--until` is exclusive.
+        let (since, until) = (asked.since.unwrap_or(Timestamp::MIN), asked.until.map(|until| until.plus(-1)));
+        let spans = self.observers.iter().filter_map(|observer| observer.span.times);
+        Window::of(spans)?.within(since, until.unwrap_or(Timestamp::MAX))
+    }
+
     /// The link types of all frames, if nobody can read any of them.
     pub(crate) fn unreadable(&self) -> Option<BTreeSet<LinkType>> {
         let interfaces = self.observers.iter().flat_map(|observer| &observer.statistics.interfaces);

@@ -30,6 +30,7 @@ mod reach;
 mod row;
 mod sarif;
 mod selection;
+mod suggestions;
 mod summary;
 mod table;
 mod unused;

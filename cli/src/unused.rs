@@ -2,19 +2,17 @@
 
 use std::fs;
 use std::io::{self, Write};
-use std::path::Path;
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 
 use capture::time::SECOND;
 use serde::Serialize;
 use serde_json::value::RawValue;
-use synth::part::PolicyIndex;
 use synth::policy::{AnyPolicy, PolicySet};
 use synth::render::count;
 use synth::resolve::resolve;
 use synth::unused::gate::{duration, gate};
-use synth::unused::suggest::{Suggestions, suggest};
+use synth::unused::suggest::suggest;
 use synth::unused::{Finding, unused};
 
 use crate::args::{FindingsFormat, UnusedArgs};
@@ -24,7 +22,9 @@ use crate::ignore::{IgnoredFinding, Ignores};
 use crate::selection::Selection;
 use crate::summary::number;
 use crate::watch::Coverage;
-use crate::{account, captures, catalogue, completeness, generate, ignore, input, markdown, sarif, summary, table};
+use crate::{
+    account, captures, catalogue, completeness, generate, ignore, input, markdown, sarif, suggestions, summary, table,
+};
 
 #[derive(Serialize)]
 struct Report<'a> {
@@ -165,11 +165,12 @@ pub(crate) fn run(args: &UnusedArgs, out: &mut impl Write) -> anyhow::Result<Exi
     match args.output {
         FindingsFormat::Json => {
             let watch = &coverage.watch;
+            let gaps = watch.window.as_ref().map(|window| window.gaps()).unwrap_or_default();
             let report = Report {
                 window: Window {
-                    from: watch.window.map(|(from, _)| from.to_string()),
-                    to: watch.window.map(|(_, to)| to.to_string()),
-                    gaps: watch.gaps.iter().map(|(from, to)| [from.to_string(), to.to_string()]).collect(),
+                    from: watch.window.as_ref().map(|window| window.from().to_string()),
+                    to: watch.window.as_ref().map(|window| window.to().to_string()),
+                    gaps: gaps.iter().map(|(from, to)| [from.to_string(), to.to_string()]).collect(),
                 },
                 coverage: Covered {
                     nodes: [coverage.nodes.0, coverage.nodes.1],
@@ -201,7 +202,7 @@ pub(crate) fn run(args: &UnusedArgs, out: &mut impl Write) -> anyhow::Result<Exi
     if let Some(directory) = &args.suggest {
         let suggestions =
             suggest(&findings, &resolved.graph, set, inventory, options, |file| fs::read_to_string(file).ok())?;
-        write(&suggestions, set, directory, args.quiet)?;
+        suggestions::write(&suggestions, set, directory, args.quiet)?;
     }
     let standing = finding::exit(sorted.items()) == Exit::Findings;
     Ok(if refused || traffic.unreadable().is_some() {
@@ -267,52 +268,21 @@ fn print(findings: &[&Finding], set: PolicySet<'_>, out: &mut impl Write) -> any
     Ok(())
 }
 
-/// Writes what `--suggest` asks for, one file for each policy.
-fn write(suggestions: &Suggestions, set: PolicySet<'_>, directory: &Path, quiet: bool) -> anyhow::Result<()> {
-    let mut err = io::stderr().lock();
-    for suggestion in &suggestions.policies {
-        let PolicyIndex::Network(index) = suggestion.policy else { continue };
-        let policy = &set.network[index];
-        let file = directory.join(&policy.namespace).join(format!("{}.yaml", policy.name));
-        let parts = suggestion.parts.len();
-        let parts = if parts == 1 { "1 part".to_string() } else { format!("{parts} parts") };
-        match &suggestion.yaml {
-            Some(yaml) => {
-                fs::create_dir_all(directory.join(&policy.namespace))
-                    .with_context(|| directory.display().to_string())?;
-                fs::write(&file, yaml).with_context(|| file.display().to_string())?;
-                let lost = if suggestion.kept { "" } else { ", written anew: its comments are not kept" };
-                if !quiet {
-                    writeln!(err, "{}: {} without or with less of {parts}{lost}", file.display(), policy.id())?;
-                }
-            }
-            None => writeln!(err, "{}: {} can be deleted", policy.origin, policy.id())?,
-        }
-    }
-    if !quiet {
-        for left in &suggestions.left {
-            writeln!(err, "not suggested: {left}")?;
-        }
-        if suggestions.policies.is_empty() {
-            writeln!(err, "nothing to suggest")?;
-        }
-    }
-    Ok(())
-}
-
 /// What people are told on stderr.
 fn tell(findings: &[&Finding], set: PolicySet<'_>, coverage: &Coverage, ignored: &str) -> io::Result<()> {
     let mut err = io::stderr().lock();
     let watch = &coverage.watch;
-    if let Some((from, to)) = watch.window {
-        let gaps =
-            if watch.gaps.is_empty() { String::new() } else { format!(", {}", count(watch.gaps.len() as u64, "gap")) };
+    if let Some(window) = &watch.window {
+        let gaps = match window.gaps().len() {
+            0 => String::new(),
+            gaps => format!(", {}", count(gaps as u64, "gap")),
+        };
         writeln!(
             err,
             "watched {} .. {} ({}{gaps}), something of {} of {} nodes and {} of {} pods",
-            summary::to_second(from),
-            summary::to_second(to),
-            duration(watch.covered(capture::Timestamp::MIN)),
+            summary::to_second(window.from()),
+            summary::to_second(window.to()),
+            duration(window.watched()),
             coverage.nodes.0,
             coverage.nodes.1,
             coverage.pods.0,

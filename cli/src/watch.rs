@@ -2,9 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use capture::Timestamp;
 use capture::packet::Skipped;
-use capture::time::SECOND;
 use synth::endpoint::Endpoint;
 use synth::graph::Graph;
 use synth::inventory::Inventory;
@@ -14,10 +12,6 @@ use synth::unused::gate::Watch;
 
 use crate::args::Window;
 use crate::input::{Observer, Traffic};
-
-/// A time without a frame in any file is a gap if it is longer than this, in nanoseconds, and lies between files: those
-/// that a recorder rotates follow each other closely.
-const GAP: i64 = 60 * SECOND;
 
 /// What was watched, and which part of the cluster shows in it.
 pub(crate) struct Coverage {
@@ -38,7 +32,6 @@ impl Coverage {
         watched: Watched,
     ) -> Coverage {
         let tally = &traffic.tracked.tally;
-        let (window, gaps) = spans(&traffic.observers, window);
         let damaged: u64 = traffic.observers.iter().map(|observer| observer.statistics.damaged).sum();
         let mut unreadable_as = Vec::new();
         let mut unreadable = damaged;
@@ -55,8 +48,7 @@ impl Coverage {
         }
         let (nodes, pods) = seen(graph, inventory);
         let watch = Watch {
-            window,
-            gaps,
+            window: traffic.window(window),
             packets: tally.decoded.frames + damaged,
             lost: traffic.observers.iter().map(Observer::dropped).sum(),
             unreadable,
@@ -76,26 +68,6 @@ impl Coverage {
 /// Whether a frame that ended so may have held a flow.
 fn hides_flows(reason: Skipped) -> bool {
     matches!(reason, Skipped::Truncated(_) | Skipped::UnfinishedFragment | Skipped::TooDeep)
-}
-
-type Span = (Timestamp, Timestamp);
-
-/// The time that the files cover together, inside the window asked for, and what between them nobody watched.
-fn spans(observers: &[Observer], window: &Window) -> (Option<Span>, Vec<Span>) {
-    let (since, until) = (window.since.unwrap_or(Timestamp::MIN), window.until.unwrap_or(Timestamp::MAX));
-    let cut = |(first, last): Span| (first.max(since), last.min(until));
-    let mut spans: Vec<Span> = observers.iter().filter_map(|observer| observer.span.times).map(cut).collect();
-    spans.retain(|(first, last)| first <= last);
-    spans.sort_unstable();
-    let Some((from, mut to)) = spans.first().copied() else { return (None, Vec::new()) };
-    let mut gaps = Vec::new();
-    for (first, last) in spans {
-        if first.since(to) > GAP {
-            gaps.push((to, first));
-        }
-        to = to.max(last);
-    }
-    (Some((from, to)), gaps)
 }
 
 /// Nodes of which something was seen, and pods, of all.

@@ -11,7 +11,6 @@
 
 pub mod estimate;
 pub mod rhythm;
-mod window;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -23,16 +22,13 @@ use crate::evidence::{Certainty, Evidence};
 use crate::graph::{Edge, Graph};
 use crate::learn::{REPEATED_DATAGRAMS, REPEATED_SOCKETS};
 use crate::synthesize::PUBLIC_ADDRESSES;
+use crate::window::Window;
 
 use estimate::{chao1, chao2, unseen_share};
 use rhythm::{Gaps, Rhythm};
-pub use window::Window;
 
 /// One hour in nanoseconds.
 pub const HOUR: i64 = 3600 * SECOND;
-
-/// One day in nanoseconds.
-pub const DAY: i64 = 24 * HOUR;
 
 /// A connection that lasted so long, in nanoseconds, was in use all the time: its edge is not rare.
 pub const HELD: i64 = 600 * SECOND;

@@ -60,4 +60,5 @@ pub mod select;
 pub mod synthesize;
 pub mod unused;
 pub mod watchlist;
+pub mod window;
 pub mod witness;

@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use capture::Timestamp;
 use capture::time::SECOND;
 
-use super::DAY;
+/// 24 hours, in nanoseconds.
+pub const DAY: i64 = 24 * 3600 * SECOND;
 
 /// Two captures this close, in nanoseconds, follow each other without a gap.
 const CLOSE: i64 = 60 * SECOND;
@@ -47,6 +48,11 @@ impl Window {
         self.spans.last().map_or(Timestamp::MAX, |(_, to)| *to)
     }
 
+    /// The stretches in which somebody watched, ascending.
+    pub fn spans(&self) -> &[(Timestamp, Timestamp)] {
+        &self.spans
+    }
+
     /// When nobody watched in between, ascending.
     pub fn gaps(&self) -> Vec<(Timestamp, Timestamp)> {
         self.spans.windows(2).map(|pair| (pair[0].1, pair[1].0)).collect()
@@ -80,13 +86,13 @@ impl Window {
 
     /// The 24 hours, counted from the first frame, that a time belongs to. Less than 24 hours at the end belong to those
     /// before.
-    pub(super) fn day(&self, time: Timestamp) -> usize {
+    pub(crate) fn day(&self, time: Timestamp) -> usize {
         let last = (self.to().since(self.from()) / DAY - 1).max(0);
         usize::try_from((time.since(self.from()).max(0) / DAY).min(last)).unwrap_or(0)
     }
 
     /// The days in which anything was watched.
-    pub(super) fn days(&self) -> BTreeSet<usize> {
+    pub(crate) fn days(&self) -> BTreeSet<usize> {
         self.spans.iter().flat_map(|(from, to)| self.day(*from)..=self.day(*to)).collect()
     }
 }

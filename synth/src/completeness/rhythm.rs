@@ -5,8 +5,8 @@ use capture::time::SECOND;
 use capture::{Activity, Timestamp};
 use hdrhistogram::Histogram;
 
-use super::window::Window;
-use super::{DAY, HOUR};
+use super::HOUR;
+use crate::window::{DAY, Window};
 
 /// Connections that follow each other within this time, in nanoseconds, are one use: a job opens several.
 const USE: i64 = 600 * SECOND;

@@ -17,14 +17,13 @@ use crate::learn::Watched;
 use crate::part::{Part, PolicyIndex};
 use crate::policy::{AnyPolicy, Block, Peer, PolicySet};
 use crate::render::{count, thousands};
+use crate::window::Window;
 
 /// What was watched.
 #[derive(Debug, Clone, Default)]
 pub struct Watch {
-    /// The first and the last moment; `None` where nothing was.
-    pub window: Option<(Timestamp, Timestamp)>,
-    /// Stretches of the window in which nobody watched, sorted and apart.
-    pub gaps: Vec<(Timestamp, Timestamp)>,
+    /// When; `None` where nothing was.
+    pub window: Option<Window>,
     /// Packets seen.
     pub packets: u64,
     /// Packets that are known to be missing: lost while capturing.
@@ -43,24 +42,6 @@ pub struct Watch {
     pub watched: Watched,
     /// Nodes of which something was seen.
     pub nodes: BTreeSet<String>,
-}
-
-impl Watch {
-    /// The stretches of the window in which somebody watched.
-    pub fn stretches(&self) -> Vec<(Timestamp, Timestamp)> {
-        let Some((from, to)) = self.window else { return Vec::new() };
-        let begins = std::iter::once(from).chain(self.gaps.iter().map(|(_, end)| *end));
-        let ends = self.gaps.iter().map(|(begin, _)| *begin).chain([to]);
-        begins.zip(ends).collect()
-    }
-
-    /// Nanoseconds of the window from `since` on in which somebody watched.
-    pub fn covered(&self, since: Timestamp) -> i64 {
-        let Some((from, to)) = self.window else { return 0 };
-        let from = from.max(since);
-        let gaps = self.gaps.iter().map(|(begin, end)| (*end).min(to).since((*begin).max(from)).max(0));
-        (to.since(from) - gaps.sum::<i64>()).max(0)
-    }
 }
 
 /// What is asked of the evidence.
@@ -166,18 +147,18 @@ fn of_all(gate: &Gate, watch: &Watch) -> Vec<String> {
 /// Whether the policy was watched for long enough.
 fn window(gate: &Gate, watch: &Watch, policy: AnyPolicy<'_>) -> Vec<String> {
     let asked = duration(gate.min_window);
-    let Some((from, _)) = watch.window else { return vec![format!("nothing was watched ({asked} are asked for)")] };
-    let all = watch.covered(Timestamp::MIN);
+    let Some(window) = &watch.window else { return vec![format!("nothing was watched ({asked} are asked for)")] };
+    let all = window.watched();
     if all < gate.min_window {
-        let gaps = match watch.gaps.len() {
+        let gaps = match window.gaps().len() {
             0 => String::new(),
             1 => ", with a gap".to_string(),
             count => format!(", with {count} gaps"),
         };
         return vec![format!("only {} were watched{gaps} ({asked} are asked for)", duration(all))];
     }
-    let Some(created) = policy.created().filter(|created| *created > from) else { return Vec::new() };
-    let since = watch.covered(created);
+    let Some(created) = policy.created().filter(|created| *created > window.from()) else { return Vec::new() };
+    let since = window.watched_between(created, window.to());
     if since < gate.min_window {
         let text = format!("the policy is younger than the window: of its time {} were watched", duration(since));
         return vec![format!("{text} ({asked} are asked for)")];
@@ -258,7 +239,7 @@ impl<'a> About<'a> {
 
     /// Workloads that had no pod while somebody watched, and so no chance.
     fn idle(&self, watch: &Watch, inventory: &Inventory) -> Vec<String> {
-        let stretches = watch.stretches();
+        let spans = watch.window.as_ref().map(Window::spans).unwrap_or_default();
         let of = |matched: &BTreeSet<&'a Workload>| -> Vec<&'a Workload> {
             let is_few = matched.len() <= FEW;
             // Of many those count that are meant to be away most of the time.
@@ -271,7 +252,7 @@ impl<'a> About<'a> {
         let matched: BTreeSet<&Workload> = of(&self.subject).into_iter().chain(of(&self.peers)).collect();
         let idle = matched.into_iter().filter_map(|workload| {
             let existed = |(from, to): &(Timestamp, Timestamp)| inventory.existed(workload, *from, *to);
-            let presence = stretches.iter().map(existed).max()?;
+            let presence = spans.iter().map(existed).max()?;
             if presence == Presence::Yes {
                 return None;
             }
