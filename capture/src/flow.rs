@@ -188,4 +188,6 @@ pub struct Flow {
     pub dns: bool,
     /// TCP: the application protocols that their first bytes showed.
     pub talk: Talks,
+    /// A later view showed another source address, and is a flow of its own.
+    pub translated: bool,
 }

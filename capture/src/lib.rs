@@ -20,6 +20,7 @@ pub mod merge;
 pub mod names;
 pub mod packet;
 pub mod protocol;
+pub mod rows;
 pub mod talk;
 pub mod time;
 pub mod track;

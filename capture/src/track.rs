@@ -72,6 +72,9 @@ pub struct Settings {
     pub moments: Turnovers,
     /// How many capture files there are; 0 stands for one.
     pub sources: u16,
+    /// For a flow log: a flow of several conversations never leaves a stretch of so many nanoseconds, counted from the
+    /// Unix epoch. Such flows are in [`Tracked::rows`] then.
+    pub grain: Option<i64>,
     /// What may be held.
     pub limits: Limits,
 }
@@ -101,6 +104,10 @@ pub struct Tally {
 pub struct Tracked {
     /// The flows, sorted.
     pub flows: Vec<Flow>,
+    /// Where there is a [`Settings::grain`]: flows of one conversation or several with which nothing else can be joined,
+    /// each as the first of its conversations ([`Opening::Seen`](crate::Opening::Seen)), sorted. [`rows::join`](crate::rows::join) makes of them what
+    /// would be in `flows` otherwise.
+    pub rows: Vec<Flow>,
     /// Names of addresses.
     pub names: Names,
     /// What was read.
@@ -167,6 +174,8 @@ impl Tracker {
         conversations.v6.turnovers = moments(&settings.turnovers);
         conversations.v4.gathered.moments = moments(&settings.moments);
         conversations.v6.gathered.moments = moments(&settings.moments);
+        conversations.v4.gathered.grain = settings.grain;
+        conversations.v6.gathered.grain = settings.grain;
         Tracker { decoder, conversations }
     }
 
@@ -204,10 +213,12 @@ impl Tracker {
             lost: [v4.gathered.lost, v4.gathered.rows.lost, v6.gathered.lost, v6.gathered.rows.lost].iter().sum(),
         };
         let mut flows = Vec::with_capacity(v4.gathered.len() + v6.gathered.len());
-        conversations.v4.gathered.finish(&mut flows);
-        conversations.v6.gathered.finish(&mut flows);
+        let mut rows = Vec::new();
+        conversations.v4.gathered.finish(&mut flows, &mut rows);
+        conversations.v6.gathered.finish(&mut flows, &mut rows);
         flows.sort_unstable();
-        Tracked { flows, names: conversations.names, tally, skew: conversations.clocks.skew() }
+        rows.sort_unstable();
+        Tracked { flows, rows, names: conversations.names, tally, skew: conversations.clocks.skew() }
     }
 }
 

@@ -46,6 +46,8 @@ pub(super) struct Gathered<A: Address> {
     pub(super) rows: Rows<A>,
     /// Moments that no row spans.
     pub(super) moments: Moments<A>,
+    /// A row never leaves a stretch of so many nanoseconds.
+    pub(super) grain: Option<i64>,
     /// Flows that may have to do with others.
     pub(super) singles: Vec<Flow>,
     /// Flows that nobody was seen opening, once there are too many of them: by protocol, addresses and lower port.
@@ -63,6 +65,7 @@ impl<A: Address> Default for Gathered<A> {
         Gathered {
             rows: Rows::default(),
             moments: Moments::default(),
+            grain: None,
             singles: Vec::new(),
             folded: BTreeMap::new(),
             remnants: 0,
@@ -175,7 +178,7 @@ impl<A: Address> Gathered<A> {
         let outcome = episode.outcome();
         let proof = proof(outcome, episode.opened().is_some(), episode.is_answered());
         let dialled = ends.end(other(side));
-        let alike = Alike { protocol, outcome, proof, dns: false, client, dialled, served: None, phase: 0 };
+        let alike = Alike { protocol, outcome, proof, client, dialled, ..Alike::PLAIN };
         let (first, last, latency) = (episode.first(), episode.last, latency(episode));
         let talk = episode.talk();
         self.put(alike, Single { client_port, identity, first, last, latency, datagrams: 0, talk }, true);
@@ -227,7 +230,7 @@ impl<A: Address> Gathered<A> {
             datagrams: 0,
             talk,
         };
-        let alike = Alike { protocol, outcome, proof, dns: false, client, dialled, served, phase: 0 };
+        let alike = Alike { protocol, outcome, proof, client, dialled, served, ..Alike::PLAIN };
         self.put(alike, single, alone);
     }
 
@@ -236,6 +239,9 @@ impl<A: Address> Gathered<A> {
         let full = self.singles.len() >= MAX_SINGLES;
         if alone || full {
             self.unjoined += u64::from(!alone);
+            if let Some(grain) = self.grain {
+                alike.stretch = single.first.floor(grain);
+            }
             if !self.moments.is_empty() {
                 let ends = [Some(alike.client), Some(alike.dialled.0), alike.served.map(|(server, _)| server)];
                 let passed = ends.into_iter().flatten().map(|end| passed(&self.moments, end, single.first));
@@ -265,6 +271,7 @@ impl<A: Address> Gathered<A> {
             datagrams: u64::from(single.datagrams),
             dns: alike.dns,
             talk: single.talk,
+            translated: alike.translated,
         });
     }
 
@@ -288,6 +295,7 @@ impl<A: Address> Gathered<A> {
             datagrams: 0,
             dns: false,
             talk: episode.talk(),
+            translated: false,
         };
         if self.singles.len() < MAX_SINGLES {
             self.singles.push(flow);
@@ -319,9 +327,12 @@ impl<A: Address> Gathered<A> {
         self.rows.len() + self.singles.len() + self.folded.len()
     }
 
-    /// All flows.
-    pub(super) fn finish(self, flows: &mut Vec<Flow>) {
-        flows.extend(self.rows.flows());
+    /// All flows; the rows apart from them if they are to be recorded.
+    pub(super) fn finish(self, flows: &mut Vec<Flow>, rows: &mut Vec<Flow>) {
+        match self.grain {
+            Some(_) => rows.extend(self.rows.flows(true)),
+            None => flows.extend(self.rows.flows(false)),
+        }
         flows.extend(self.singles);
         flows.extend(self.folded.into_values());
     }

@@ -61,8 +61,7 @@ impl<A: Address> Gathered<A> {
                 dns: conversation.is_dns(),
                 client,
                 dialled: ends.end(other(side)),
-                served: None,
-                phase: 0,
+                ..Alike::PLAIN
             };
             self.put(alike, single, !sockets.contains(number(ends.end(side))));
         }
