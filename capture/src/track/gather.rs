@@ -8,6 +8,8 @@
 
 mod datagrams;
 
+pub(super) use datagrams::asking_side;
+
 use std::collections::{BTreeMap, HashSet};
 use std::net::IpAddr;
 
@@ -76,15 +78,35 @@ impl<A: Address> Default for Gathered<A> {
 }
 
 /// What was seen of the opening: an attempt is whole without an answer.
-fn proof(outcome: Outcome, opened: bool, answered: bool) -> Proof {
+pub(super) fn proof(outcome: Outcome, opened: bool, answered: bool) -> Proof {
     let whole = opened && (answered || outcome != Outcome::Established);
     if whole { Proof::Handshake } else { Proof::HalfHandshake }
 }
 
 /// Microseconds from the opening to its answer.
-fn latency(episode: &Episode) -> Option<u32> {
+pub(super) fn latency(episode: &Episode) -> Option<u32> {
     let (opened, answered) = (episode.opened()?, episode.answered()?);
     (opened <= answered).then(|| u32::try_from(answered.since(opened) / 1000).unwrap_or(u32::MAX))
+}
+
+/// A conversation that nobody was seen opening, as a flow.
+pub(super) fn unopened<A: Address>(protocol: Protocol, ends: &Ends<A>, episode: &Episode) -> Flow {
+    let side = |side: usize| Side { socket: socket(ends.end(side)), speech: episode.speech(side) };
+    Flow {
+        protocol,
+        opening: Opening::Unseen { sides: [side(LOW), side(HIGH)] },
+        outcome: episode.outcome(),
+        connections: 1,
+        first: episode.first(),
+        last: episode.last,
+        newest: episode.first(),
+        activity: Activity::at(episode.first()),
+        latency: Latencies::default(),
+        datagrams: 0,
+        dns: false,
+        talk: episode.talk(),
+        translated: false,
+    }
 }
 
 /// A view of a connection: the sockets, the client's side and what was seen.
@@ -181,7 +203,8 @@ impl<A: Address> Gathered<A> {
         let alike = Alike { protocol, outcome, proof, client, dialled, ..Alike::PLAIN };
         let (first, last, latency) = (episode.first(), episode.last, latency(episode));
         let talk = episode.talk();
-        self.put(alike, Single { client_port, identity, first, last, latency, datagrams: 0, talk }, true);
+        let single = Single { counted: false, client_port, identity, first, last, latency, datagrams: 0, talk };
+        self.put(alike, single, true);
     }
 
     /// Views with one number: answered ones with the same client and the same number of the server are of one
@@ -222,6 +245,7 @@ impl<A: Address> Gathered<A> {
         let mut talk = Talks::default();
         views.iter().for_each(|(_, _, episode)| talk.merge(episode.talk()));
         let single = Single {
+            counted: false,
             client_port,
             identity: first.client().map_or(0, |(_, number)| number),
             first: views.iter().map(|(_, _, episode)| episode.first()).min().unwrap_or_default(),
@@ -234,20 +258,35 @@ impl<A: Address> Gathered<A> {
         self.put(alike, single, alone);
     }
 
+    /// Counts a conversation in a row.
+    pub(super) fn count(&mut self, alike: Alike<A>, single: Single) {
+        self.rows.add(self.placed(alike, single.first), single);
+    }
+
+    /// The row of a conversation that began at `time`.
+    pub(super) fn placed(&self, mut alike: Alike<A>, time: Timestamp) -> Alike<A> {
+        if let Some(grain) = self.grain {
+            alike.stretch = time.floor(grain);
+        }
+        if !self.moments.is_empty() {
+            let ends = [Some(alike.client), Some(alike.dialled.0), alike.served.map(|(server, _)| server)];
+            for end in ends.into_iter().flatten() {
+                let passed = passed(&self.moments, end, time);
+                alike.phase += passed;
+                if let (Some(_), Some(latest)) = (self.grain, passed.checked_sub(1)) {
+                    alike.stretch = alike.stretch.max(self.moments[&end][latest as usize]);
+                }
+            }
+        }
+        alike
+    }
+
     /// Puts a conversation into a row, or keeps it as it is.
-    fn put(&mut self, mut alike: Alike<A>, single: Single, alone: bool) {
+    fn put(&mut self, alike: Alike<A>, single: Single, alone: bool) {
         let full = self.singles.len() >= MAX_SINGLES;
         if alone || full {
             self.unjoined += u64::from(!alone);
-            if let Some(grain) = self.grain {
-                alike.stretch = single.first.floor(grain);
-            }
-            if !self.moments.is_empty() {
-                let ends = [Some(alike.client), Some(alike.dialled.0), alike.served.map(|(server, _)| server)];
-                let passed = ends.into_iter().flatten().map(|end| passed(&self.moments, end, single.first));
-                alike.phase = passed.sum();
-            }
-            self.rows.add(alike, single);
+            self.count(alike, single);
             return;
         }
         let mut latency = Latencies::default();
@@ -281,22 +320,7 @@ impl<A: Address> Gathered<A> {
             self.remnants += 1;
             return;
         }
-        let side = |side: usize| Side { socket: socket(ends.end(side)), speech: episode.speech(side) };
-        let flow = Flow {
-            protocol,
-            opening: Opening::Unseen { sides: [side(LOW), side(HIGH)] },
-            outcome: episode.outcome(),
-            connections: 1,
-            first: episode.first(),
-            last: episode.last,
-            newest: episode.first(),
-            activity: Activity::at(episode.first()),
-            latency: Latencies::default(),
-            datagrams: 0,
-            dns: false,
-            talk: episode.talk(),
-            translated: false,
-        };
+        let flow = unopened(protocol, ends, episode);
         if self.singles.len() < MAX_SINGLES {
             self.singles.push(flow);
             return;

@@ -70,6 +70,8 @@ impl<A: Address> Key for Alike<A> {
 /// One conversation on its way into a row.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Single {
+    /// Whether it is in a row already, which is only to learn when it was last heard.
+    pub(super) counted: bool,
     pub(super) client_port: u16,
     pub(super) identity: u32,
     pub(super) first: Timestamp,
@@ -176,6 +178,14 @@ impl<A: Address> Rows<A> {
         self.table.at(number).count(single);
     }
 
+    /// Takes all rows out, as flows to be recorded, with the stretches that they do not leave.
+    pub(super) fn take(&mut self) -> Vec<(Timestamp, Flow)> {
+        self.flush();
+        self.attempts = 0;
+        let table = std::mem::take(&mut self.table);
+        table.iter().map(|(alike, row)| (alike.stretch, row.flow(alike, true))).collect()
+    }
+
     /// The rows as flows; each as the first of its conversations if they are to be recorded.
     pub(super) fn flows(&self, recorded: bool) -> impl Iterator<Item = Flow> {
         self.table.iter().map(move |(alike, row)| row.flow(alike, recorded))
@@ -205,9 +215,12 @@ impl Row {
 
     fn count(&mut self, single: &Single) {
         self.sample = self.sample.min(Sample::of(single));
-        self.connections += 1;
         self.last = self.last.max(single.last);
         self.newest = self.newest.max(single.first);
+        if single.counted {
+            return;
+        }
+        self.connections += 1;
         self.datagrams += u64::from(single.datagrams);
         self.activity.note(single.first);
         self.talk.merge(single.talk);
