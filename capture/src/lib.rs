@@ -16,6 +16,8 @@ pub mod file;
 pub mod flow;
 mod fragments;
 pub mod frame;
+#[cfg(feature = "live")]
+pub mod live;
 pub mod merge;
 pub mod names;
 pub mod packet;
