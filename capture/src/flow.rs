@@ -41,6 +41,16 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    /// All of them.
+    pub const ALL: [Outcome; 6] = [
+        Outcome::Established,
+        Outcome::Answered,
+        Outcome::OneWay,
+        Outcome::Refused,
+        Outcome::Unanswered,
+        Outcome::Unknown,
+    ];
+
     /// The word of the machine format.
     pub fn name(self) -> &'static str {
         match self {
@@ -156,6 +166,15 @@ impl Latencies {
     /// Each value in microseconds and its count, ascending.
     pub fn iter(&self) -> impl Iterator<Item = (u32, u32)> {
         self.0.iter().copied()
+    }
+}
+
+/// From values and counts as [`Latencies::iter`] has them, in any order.
+impl FromIterator<(u32, u32)> for Latencies {
+    fn from_iter<I: IntoIterator<Item = (u32, u32)>>(pairs: I) -> Latencies {
+        let mut latencies = Latencies::default();
+        pairs.into_iter().for_each(|(value, count)| latencies.add(value, count));
+        latencies
     }
 }
 

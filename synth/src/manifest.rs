@@ -13,11 +13,13 @@ mod metadata;
 pub mod networkpolicy;
 pub mod node;
 pub(crate) mod object;
+mod observed;
 mod schema;
 mod selector;
 mod validation;
 
 pub use field::{Invalid, Unquoted};
+pub use observed::ObservedPod;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
