@@ -8,16 +8,21 @@ use std::str::FromStr;
 
 use crate::time::Timestamp;
 
-/// Names of interfaces: `any`, or a name in which `*` stands for anything and `?` for one letter.
+/// Names of interfaces: `any`, or a name in which `*` stands for anything and `?` for one letter. Behind a `!` those that
+/// are not meant.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Pattern(String);
+pub struct Pattern {
+    name: String,
+    excludes: bool,
+}
 
 impl FromStr for Pattern {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Pattern, String> {
+        let (name, excludes) = text.strip_prefix('!').map_or((text, false), |name| (name, true));
         // linux/if.h: IFNAMSIZ counts the final zero.
-        match text {
+        match name {
             "" => Err("an interface has a name".to_string()),
             name if name.contains(['/', ' ']) => {
                 Err(format!("{name:?}: no interface has a slash or a space in its name"))
@@ -25,28 +30,32 @@ impl FromStr for Pattern {
             name if !name.contains('*') && name.len() > 15 => {
                 Err(format!("{name}: no interface has more than 15 letters"))
             }
-            name => Ok(Pattern(name.to_string())),
+            name => Ok(Pattern { name: name.to_string(), excludes }),
         }
     }
 }
 
 impl fmt::Display for Pattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&self.0)
+        f.pad(&format!("{}{}", if self.excludes { "!" } else { "" }, self.name))
     }
 }
 
 impl Pattern {
-    /// Whether it is one interface's name.
+    /// Whether it asks for one interface by its name.
     pub fn is_literal(&self) -> bool {
-        self.0 != "any" && !self.0.contains(['*', '?'])
+        !self.excludes && self.is_name()
+    }
+
+    fn is_name(&self) -> bool {
+        self.name != "any" && !self.name.contains(['*', '?'])
     }
 
     /// Whether it stands for an interface. One that only repeats what others show has to be named.
     fn takes(&self, name: &str, kind: Kind) -> bool {
-        match self.0.as_str() {
+        match self.name.as_str() {
             "any" => !kind.repeats(),
-            pattern if self.is_literal() => pattern == name,
+            pattern if self.is_name() => pattern == name,
             pattern => !kind.repeats() && fits(pattern.as_bytes(), name.as_bytes()),
         }
     }
@@ -155,7 +164,10 @@ impl Interfaces {
             if known.is_some_and(|known| known.name == name && known.kind == kind) {
                 continue;
             }
-            let recorded = self.patterns.iter().any(|pattern| pattern.takes(&name, kind));
+            let named = |excludes: bool| {
+                self.patterns.iter().any(|pattern| pattern.excludes == excludes && pattern.takes(&name, kind))
+            };
+            let recorded = named(false) && !named(true);
             let was = known.map(|known| (known.recorded, known.name.clone()));
             let since = known.filter(|known| known.recorded == recorded).map_or(now, |known| known.since);
             if let Some((true, old)) = &was
@@ -224,7 +236,11 @@ mod tests {
         ] {
             assert_eq!(pattern.parse::<Pattern>().unwrap().takes(name, kind), expected, "{pattern} {name}");
         }
-        assert!("".parse::<Pattern>().is_err() && "a/b".parse::<Pattern>().is_err());
+        let mut interfaces = Interfaces::new(["any", "!lo", "!docker*"].map(|one| one.parse().unwrap()).to_vec());
+        let there =
+            ["lo", "docker0", "eth0"].into_iter().zip(1..).map(|(name, index)| (index, name.to_string())).collect();
+        assert_eq!(interfaces.update(there, at(1), |_| Kind::Point), [Change::Came("eth0".to_string())]);
+        assert!("".parse::<Pattern>().is_err() && "!".parse::<Pattern>().is_err() && "a/b".parse::<Pattern>().is_err());
         assert!("sixteen-letters-".parse::<Pattern>().is_err());
     }
 

@@ -101,6 +101,12 @@ impl Tracker {
         flushed
     }
 
+    /// Counts all conversations as they are, and forgets them.
+    pub fn let_go(&mut self, sight: Sight<'_>) {
+        let now = self.conversations.latest;
+        self.conversations.sweep(Moment { now, sight, idle: Timestamp::MAX });
+    }
+
     /// Says that an address changes hands. No conversation spans the moment, and no row.
     pub fn changes_hands(&mut self, ip: IpAddr, at: Timestamp) {
         fn note<A: Address>(family: &mut Family<A>, ip: IpAddr, at: Timestamp) {
