@@ -51,10 +51,9 @@ impl WorkloadInfo {
         for container in spec.containers.iter().chain(&spec.init_containers).flatten() {
             let images = self.containers.entry(container.name.clone().unwrap_or_default()).or_default();
             images.extend(container.image.clone());
-            let flags = container.command.iter().chain(&container.args).flat_map(|flags| &flags.0);
-            self.flags.extend(flags.cloned());
+            self.flags.extend(container.command.0.iter().chain(&container.args.0).cloned());
         }
-        for (key, value) in metadata.annotations.iter().flat_map(|annotations| &annotations.0) {
+        for (key, value) in &metadata.annotations.0 {
             self.annotations.entry(key.clone()).or_insert_with(|| value.clone());
         }
     }
