@@ -101,6 +101,14 @@ Exits with 0 if all rules are needed, 1 on findings, 3 if all of them are below 
     /// Find mistakes in policies; no flows needed
     #[command(after_help = lint_help())]
     Lint(LintArgs),
+    /// Write the objects of a live cluster that the other commands need to one file
+    #[command(after_help = "Examples:
+  ringfence snapshot -o dump.json
+  ringfence snapshot --context staging -n shop -n payments -o shop.yaml
+
+Environments, commands, Secrets, ConfigMaps, managedFields and annotations that nobody needs are not written. Kinds that
+may not be listed are named, and the rest is written; it exits with 2 then.")]
+    Snapshot(SnapshotArgs),
 }
 
 /// Where network plugins differ.
@@ -228,9 +236,29 @@ pub(crate) struct ClusterInput {
     /// Cluster objects as `kubectl get -o yaml|json` prints them, or plain manifests; files or directories
     #[arg(long = "cluster", value_name = "FILE|DIR", num_args = 1..)]
     pub(crate) clusters: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) live: LiveCluster,
     /// A range in which pods have their addresses, besides those of the nodes
     #[arg(long = "pod-cidr", value_name = "CIDR", num_args = 1..)]
     pub(crate) pod_ranges: Vec<IpNet>,
+}
+
+/// Which live cluster is read.
+#[derive(Debug, Default, clap::Args)]
+pub(crate) struct LiveCluster {
+    /// Read the live cluster of this kubeconfig [default: KUBECONFIG, ~/.kube/config, or the cluster around]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) kubeconfig: Option<PathBuf>,
+    /// Read the live cluster of this context [default: the current one]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) context: Option<String>,
+}
+
+impl LiveCluster {
+    /// Whether the user asks for a live cluster.
+    pub(crate) fn is_asked(&self) -> bool {
+        self.kubeconfig.is_some() || self.context.is_some()
+    }
 }
 
 /// What is written; all flows are read in any case.
@@ -581,6 +609,30 @@ pub(crate) struct LintArgs {
     /// No summary, only errors
     #[arg(short, long)]
     pub(crate) quiet: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct SnapshotArgs {
+    #[command(flatten)]
+    pub(crate) live: LiveCluster,
+    /// Only these namespaces, and what is in none
+    #[arg(short, long, value_name = "NAME")]
+    pub(crate) namespace: Vec<String>,
+    /// Where to, `-` for stdout; readable by its owner only
+    #[arg(short, long, value_name = "FILE|-", default_value = "-")]
+    pub(crate) output: PathBuf,
+    /// How it is written [default: by the name of the file, else json, which is faster to read]
+    #[arg(long, value_enum)]
+    pub(crate) format: Option<SnapshotFormat>,
+    /// No summary, only errors
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SnapshotFormat {
+    Json,
+    Yaml,
 }
 
 #[cfg(test)]

@@ -19,9 +19,10 @@ use synth::synthesize::{Options, Plan, Planned, synthesize};
 
 use crate::args::GenerateArgs;
 use crate::exit::Exit;
+use crate::input::Unnamed;
 use crate::selection::Selection;
 use crate::summary::{self, number};
-use crate::{account, completeness, declared, input};
+use crate::{account, cluster, completeness, declared, input};
 
 /// Edges named one by one in each list of the summary.
 const NAMED: usize = 5;
@@ -35,10 +36,13 @@ pub(crate) fn run(args: &GenerateArgs, out: &mut impl Write) -> anyhow::Result<E
     let selection = Selection::new(&args.selected)?;
     let exclude = declared::read(&args.exclude)?;
     let include = declared::read(&args.include)?;
-    if args.cluster.clusters.is_empty() {
-        bail!("policies select pods by label: give the cluster's objects with --cluster FILE");
+    if args.cluster.clusters.is_empty() && !args.cluster.live.is_asked() && !cluster::is_there() {
+        bail!(
+            "policies select pods by label: give the cluster's objects with --cluster FILE, or a kubeconfig (KUBECONFIG, \
+             --kubeconfig, --context) to read them from the live cluster"
+        );
     }
-    let cluster = input::cluster(&args.cluster)?;
+    let cluster = input::cluster(&args.cluster, Unnamed::Live, args.quiet)?;
     let watched = watched(&args.watched, &cluster.inventory)?;
     let traffic = input::traffic(&args.flows.pcaps, &args.flows.reading, &cluster.inventory, args.quiet)?;
     let resolved = resolve(&traffic.tracked.flows, &traffic.tracked.names, &cluster.inventory);

@@ -8,6 +8,7 @@ mod args;
 mod captures;
 mod catalogue;
 mod check;
+mod cluster;
 mod completeness;
 mod declared;
 mod diff;
@@ -30,6 +31,7 @@ mod reach;
 mod row;
 mod sarif;
 mod selection;
+mod snapshot;
 mod suggestions;
 mod summary;
 mod table;
@@ -64,6 +66,7 @@ fn main() -> ExitCode {
         Command::Diff(args) => diff::run(args, &mut out),
         Command::Unused(args) => unused::run(args, &mut out),
         Command::Lint(args) => lint::run(args, &mut out),
+        Command::Snapshot(args) => snapshot::run(args, &mut out),
     };
     match done.and_then(|exit| out.flush().map(|()| exit).map_err(Into::into)) {
         Ok(exit) => exit.into(),

@@ -7,7 +7,7 @@ use capture::Timestamp;
 use serde_json::{Value, json};
 
 use super::document::TAKEN;
-use super::reduce::{Misfit, reduce};
+use super::reduce::Reduced;
 use crate::render;
 
 /// What orders objects: kind, namespace, name, and the API version where two groups share a kind.
@@ -20,22 +20,17 @@ pub struct Dump {
     pub taken: Option<Timestamp>,
     /// The highest resource version of the lists that were read; 0 where none is known.
     pub version: u64,
-    objects: BTreeMap<Key, Value>,
+    objects: BTreeMap<Key, Reduced>,
 }
 
 impl Dump {
-    /// Reduces an object and adds it; of two with one name the later one counts.
-    ///
-    /// # Errors
-    ///
-    /// [`Misfit`] where it is no object of its kind; it is left out.
-    pub fn add(&mut self, object: &Value) -> Result<(), Misfit> {
-        let reduced = reduce(object)?;
+    /// Adds an object; of two with one name the later one counts.
+    pub fn add(&mut self, object: Reduced) {
+        let reduced = object.value();
         let text = |value: Option<&Value>| value.and_then(Value::as_str).unwrap_or_default().to_string();
         let metadata = |key: &str| text(reduced.get("metadata").and_then(|metadata| metadata.get(key)));
         let key = (text(reduced.get("kind")), metadata("namespace"), metadata("name"), text(reduced.get("apiVersion")));
-        self.objects.insert(key, reduced);
-        Ok(())
+        self.objects.insert(key, object);
     }
 
     /// How many objects there are.
@@ -55,7 +50,7 @@ impl Dump {
         for (index, object) in self.objects.values().enumerate() {
             let comma = if index == 0 { "" } else { "," };
             // Writing to a String cannot fail.
-            let _ = write!(text, "{comma}\n{object}");
+            let _ = write!(text, "{comma}\n{}", object.value());
         }
         text.push_str("\n]}\n");
         text
@@ -71,7 +66,7 @@ impl Dump {
         }
         text.push_str("items:\n");
         for object in self.objects.values() {
-            render::push(&mut text, 0, &json!([object]));
+            render::push(&mut text, 0, &json!([object.value()]));
         }
         text
     }

@@ -23,13 +23,24 @@ pub struct Misfit {
     pub message: String,
 }
 
-/// An object with what is read of it and nothing else, `apiVersion` and `kind` first. Read as a manifest it says the same
+/// An object of which nothing is left but what is read; only [`reduce`] makes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reduced(Value);
+
+impl Reduced {
+    /// The object, `apiVersion` and `kind` first.
+    pub fn value(&self) -> &Value {
+        &self.0
+    }
+}
+
+/// An object with what is read of it and nothing else. Read as a manifest it says the same
 /// as the whole object, and reducing it again changes nothing.
 ///
 /// # Errors
 ///
 /// [`Misfit`] where it is no object of its kind.
-pub fn reduce(object: &Value) -> Result<Value, Misfit> {
+pub fn reduce(object: &Value) -> Result<Reduced, Misfit> {
     let text = |key: &str| object.get(key).and_then(Value::as_str).unwrap_or_default();
     let (version, kind) = (text("apiVersion"), text("kind"));
     let misfit = |error: serde_json::Error| Misfit { object: name_of(object), message: error.to_string() };
@@ -44,7 +55,7 @@ pub fn reduce(object: &Value) -> Result<Value, Misfit> {
     if let Value::Object(fields) = fields {
         reduced.extend(fields);
     }
-    Ok(Value::Object(reduced))
+    Ok(Reduced(Value::Object(reduced)))
 }
 
 /// `Pod shop/web-1`, `Node a`.
