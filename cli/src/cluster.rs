@@ -20,7 +20,7 @@ use kube::{Client, Config, Error};
 use crate::args::LiveCluster;
 
 pub(crate) use read::{Read, read};
-pub(crate) use retry::{patiently, retried};
+pub(crate) use retry::{briefly, patiently, retried};
 
 /// How long a connection may take to come up.
 const CONNECT: Duration = Duration::from_secs(5);

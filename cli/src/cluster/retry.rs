@@ -8,6 +8,8 @@ use tokio::time::{Instant, sleep};
 
 /// How long a server that has not answered yet is waited for: a wrong address should not take a minute.
 const FIRST: Duration = Duration::from_secs(3);
+/// How long what a server only passes on is waited for: the server is well, and others are waiting.
+const BRIEF: Duration = Duration::from_secs(10);
 /// How long one that has answered before is waited for.
 const LATER: Duration = Duration::from_secs(60);
 /// The longest pause between two attempts.
@@ -25,6 +27,11 @@ pub(super) fn is_passing(error: &Error) -> bool {
 /// Asks a server that has not answered yet.
 pub(crate) async fn retried<T, F: Future<Output = kube::Result<T>>>(ask: impl FnMut() -> F) -> kube::Result<T> {
     within(FIRST, ask).await
+}
+
+/// Asks for what is behind a server that has answered before.
+pub(crate) async fn briefly<T, F: Future<Output = kube::Result<T>>>(ask: impl FnMut() -> F) -> kube::Result<T> {
+    within(BRIEF, ask).await
 }
 
 /// Asks a server that has answered before.
