@@ -66,7 +66,9 @@ impl FakeApi {
             let accept = request.headers().get("accept").and_then(|value| value.to_str().ok()).unwrap_or_default();
             let asked = Asked {
                 path: request.uri().path().to_string(),
-                query: query.map(|(key, value)| (key.to_string(), value.replace("%3D", "="))).collect(),
+                query: query
+                    .map(|(key, value)| (key.to_string(), value.replace("%3D", "=").replace("%2F", "/")))
+                    .collect(),
                 accept: accept.to_string(),
             };
             let before = {
@@ -219,7 +221,9 @@ impl Store {
         }
         let fits = |object: &&Value| {
             let here = namespace.is_none_or(|namespace| object["metadata"]["namespace"] == namespace);
-            object["apiVersion"] == version && plural(object) == *name && here
+            let labels = asked.query.get("labelSelector").and_then(|text| text.split_once('='));
+            let chosen = labels.is_none_or(|(key, value)| object["metadata"]["labels"][key] == value);
+            object["apiVersion"] == version && plural(object) == *name && here && chosen
         };
         let items: Vec<&Value> = self.objects.iter().filter(fits).collect();
         let number = |key: &str| asked.query.get(key).and_then(|text| text.parse::<usize>().ok());

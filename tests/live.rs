@@ -280,7 +280,8 @@ fn which_cluster() {
         ("snapshot --context nobody", "config", &["no context \"nobody\"", "fake, other"]),
         ("snapshot --context nobody", "gone", &["nobody", "no kubeconfig"]),
         ("snapshot --kubeconfig gone", "config", &["--kubeconfig gone", "No such file"]),
-        ("snapshot", "cluster.yaml", &["cluster.yaml"]),
+        ("snapshot", "cluster.yaml", &["no current context", "--context"]),
+        ("snapshot", "traffic.pcap", &["kubeconfig traffic.pcap"]),
     ] {
         let run = with(args, kubeconfig);
         assert_eq!(run.exit, 2, "{args}: {}", run.stderr);
@@ -288,4 +289,17 @@ fn which_cluster() {
             assert!(run.stderr.contains(word), "{args}: {word}: {}", run.stderr);
         }
     }
+}
+
+/// Without an agent to ask, `collect` says so and leaves what is there alone; the rest is in `cli/src/collect/tests.rs`.
+#[test]
+fn collect_without_agents() {
+    let server = FakeApi::of(store());
+    let directory = at(&server);
+    let run = run(directory.path(), "collect --kubeconfig config -o all.log");
+    assert_eq!(run.exit, 2);
+    for words in ["context fake", "no pod in namespace ringfence", "app.kubernetes.io/name=ringfence"] {
+        assert!(run.stderr.contains(words), "{words}: {}", run.stderr);
+    }
+    assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 3, "no directory stays behind");
 }

@@ -29,6 +29,7 @@ mod doubts;
 mod engine;
 mod evidence;
 mod examiner;
+#[allow(dead_code, reason = "the tests of the agent use the rest of it")]
 mod fakeapi;
 mod input;
 mod libpcap;

@@ -35,6 +35,13 @@ pub(crate) struct Server {
     pub(crate) name: String,
 }
 
+/// Whether this is what a live cluster is called where other objects have the name of their file.
+pub(crate) fn is_name(name: &str) -> bool {
+    name.ends_with(')')
+        && ["context ", "this cluster ("].iter().any(|start| name.starts_with(start))
+        && name.contains("(http")
+}
+
 /// Whether there is a cluster that kubectl would talk to: a kubeconfig with a current context, or the one this program
 /// runs in.
 pub(crate) fn is_there() -> bool {

@@ -48,7 +48,7 @@ fn every_agent_is_asked() {
     let body = long.clone();
     let server = FakeApi::start(move |asked, before| match asked.path.as_str() {
         "/api/v1/namespaces/ringfence/pods" => {
-            assert_eq!(asked.query["labelSelector"], "app.kubernetes.io%2Fname=ringfence");
+            assert_eq!(asked.query["labelSelector"], "app.kubernetes.io/name=ringfence");
             let (items, next) = match asked.query.get("continue") {
                 None => (vec![pod("r-2", "b", "Running"), pod("r-1", "a", "Running")], "more"),
                 Some(_) => {
