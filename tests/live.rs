@@ -116,6 +116,12 @@ fn a_snapshot_is_one_reduced_file() {
     });
     assert_eq!(json, yaml);
     assert!(!json.is_empty());
+    // A link stays a link, and what is no file is written to.
+    std::os::unix::fs::symlink("dump.json", directory.path().join("link.json")).unwrap();
+    assert_eq!(snapshot(directory.path(), "link.json").exit, 0);
+    assert!(fs::symlink_metadata(directory.path().join("link.json")).unwrap().is_symlink());
+    assert_eq!(snapshot(directory.path(), "/dev/null").exit, 0);
+    assert!(!fs::metadata("/dev/null").unwrap().is_file());
     let stdout = run(directory.path(), "snapshot --kubeconfig config --format yaml -q");
     assert_eq!(without_time(&stdout.stdout), without_time(&read(directory.path(), "dump.yaml")));
     assert_eq!(stdout.stderr, "");
@@ -302,4 +308,5 @@ fn collect_without_agents() {
         assert!(run.stderr.contains(words), "{words}: {}", run.stderr);
     }
     assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 3, "no directory stays behind");
+    assert!(crate::program::run(directory.path(), "collect --kubeconfig config -o -").stderr.contains("not a stream"));
 }

@@ -21,6 +21,9 @@ const AT_A_TIME: usize = 4;
 
 /// Runs the command.
 pub(crate) fn run(args: &CollectArgs) -> anyhow::Result<Exit> {
+    if args.output.as_os_str() == "-" {
+        bail!("-o -: a flow log is a file, not a stream");
+    }
     let parts = Parts::beside(&args.output)?;
     let (server, fetched, failed) = cluster::wait(async {
         let server = cluster::connect(&args.live).await?;

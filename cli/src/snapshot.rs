@@ -63,8 +63,14 @@ pub(crate) fn take(wanted: &LiveCluster, namespaces: &[String], quiet: bool) -> 
 }
 
 /// Replaces a file as a whole or not at all; its owner alone may read it, for names and addresses are nobody else's
-/// business.
+/// business. What is no file, such as a pipe or a device, is written to.
 fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    if fs::metadata(path).is_ok_and(|found| !found.is_file()) {
+        return OpenOptions::new().write(true).open(path)?.write_all(bytes);
+    }
+    // A link stays one.
+    let target = fs::canonicalize(path);
+    let path = target.as_deref().unwrap_or(path);
     let name = path.file_name().ok_or_else(|| io::Error::other("no file name"))?.to_string_lossy();
     // Beside it, because a rename does not cross file systems.
     let temporary: PathBuf = path.with_file_name(format!(".{name}.{}", std::process::id()));
