@@ -10,7 +10,7 @@
 //! people type, `awaited` what is declared and was not seen; `snapshots` show the output of the recordings in `pcaps/`,
 //! `recordings` hold it against their true edges; `unused` is what is said of rules, `redundancy` of those that are allowed
 //! twice, `evidence` how much has to be watched for it; `reports` are findings as SARIF and markdown; `properties` hold for any
-//! traffic, `rendering` for any policy; `libpcap`, `captures`, `examiner`,
+//! traffic, `rendering` for any policy; `live` is the live cluster, played by `fakeapi`; `libpcap`, `captures`, `examiner`,
 //! `applications` and `npguard` ask others: a capture library, another decoder of public captures, an independent
 //! examiner, the manifests of real applications, and another analyzer of policies (`shared` knows where they are).
 
@@ -29,9 +29,12 @@ mod doubts;
 mod engine;
 mod evidence;
 mod examiner;
+#[allow(dead_code, reason = "the tests of the agent use the rest of it")]
+mod fakeapi;
 mod input;
 mod libpcap;
 mod lint;
+mod live;
 mod npguard;
 mod packets;
 mod program;

@@ -35,6 +35,7 @@ pub(crate) enum Command {
     #[command(after_help = "Examples:
   ringfence generate --pcap node-*.pcap --cluster dump.yaml -o policies/ --default-deny
   ringfence generate --pcap node-*.pcap --cluster dump.yaml -o policies/ --check
+  ringfence generate --pcap node-*.pcap --cluster staging.json --map-namespace staging-shop=shop -o production/
 
 Edges in --exclude and --include files, one a line, `*` for any workload, port or protocol, reason required:
   shop/web -> shop/api:8080/TCP  # moved to v2 next week
@@ -101,6 +102,21 @@ Exits with 0 if all rules are needed, 1 on findings, 3 if all of them are below 
     /// Find mistakes in policies; no flows needed
     #[command(after_help = lint_help())]
     Lint(LintArgs),
+    /// Write the objects of a live cluster that the other commands need to one file
+    #[command(after_help = "Examples:
+  ringfence snapshot -o dump.json
+  ringfence snapshot --context staging -n shop -n payments -o shop.yaml
+
+Environments, commands, Secrets, ConfigMaps, managedFields and annotations that nobody needs are not written. Kinds that
+may not be listed are named, and the rest is written; it exits with 2 then.")]
+    Snapshot(SnapshotArgs),
+    /// Fetch the flow logs of all agents through the API server and merge them
+    #[command(after_help = "Examples:
+  ringfence collect -o week.log
+  ringfence collect --context staging --namespace monitoring -o week.log
+
+Agents that do not answer are named, and the logs of the others are merged; it exits with 2 then.")]
+    Collect(CollectArgs),
 }
 
 /// Where network plugins differ.
@@ -228,9 +244,29 @@ pub(crate) struct ClusterInput {
     /// Cluster objects as `kubectl get -o yaml|json` prints them, or plain manifests; files or directories
     #[arg(long = "cluster", value_name = "FILE|DIR", num_args = 1..)]
     pub(crate) clusters: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) live: LiveCluster,
     /// A range in which pods have their addresses, besides those of the nodes
     #[arg(long = "pod-cidr", value_name = "CIDR", num_args = 1..)]
     pub(crate) pod_ranges: Vec<IpNet>,
+}
+
+/// Which live cluster is read.
+#[derive(Debug, Default, clap::Args)]
+pub(crate) struct LiveCluster {
+    /// Read the live cluster of this kubeconfig [default: KUBECONFIG, ~/.kube/config, or the cluster around]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) kubeconfig: Option<PathBuf>,
+    /// Read the live cluster of this context [default: the current one]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) context: Option<String>,
+}
+
+impl LiveCluster {
+    /// Whether the user asks for a live cluster.
+    pub(crate) fn is_asked(&self) -> bool {
+        self.kubeconfig.is_some() || self.context.is_some()
+    }
 }
 
 /// What is written; all flows are read in any case.
@@ -306,9 +342,30 @@ pub(crate) struct GenerateArgs {
     /// What was watched: a node, a namespace, or a label selector; everything where absent
     #[arg(long, value_name = "NODE|NS|SELECTOR", num_args = 1..)]
     pub(crate) watched: Vec<String>,
+    /// Write the policies for another cluster, where this namespace has another name; only those of namespaces named here
+    #[arg(long = "map-namespace", value_name = "FROM=TO", value_parser = names)]
+    pub(crate) mapped: Vec<(String, String)>,
     /// No summary, only errors
     #[arg(short, long)]
     pub(crate) quiet: bool,
+}
+
+/// `staging-shop=shop`.
+fn names(text: &str) -> Result<(String, String), String> {
+    let (from, to) = text.split_once('=').ok_or_else(|| format!("{text:?} is not FROM=TO"))?;
+    // RFC 1123 labels, as names of namespaces are.
+    let inside = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    let is_name = |name: &str| {
+        !name.is_empty()
+            && name.len() <= 63
+            && name.bytes().all(inside)
+            && !name.starts_with('-')
+            && !name.ends_with('-')
+    };
+    match [from, to].into_iter().find(|name| !is_name(name)) {
+        Some(name) => Err(format!("{name:?} is no name of a namespace")),
+        None => Ok((from.to_string(), to.to_string())),
+    }
 }
 
 /// Declared connections.
@@ -581,6 +638,51 @@ pub(crate) struct LintArgs {
     /// No summary, only errors
     #[arg(short, long)]
     pub(crate) quiet: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct SnapshotArgs {
+    #[command(flatten)]
+    pub(crate) live: LiveCluster,
+    /// Only these namespaces, and what is in none
+    #[arg(short, long, value_name = "NAME")]
+    pub(crate) namespace: Vec<String>,
+    /// Where to, `-` for stdout; readable by its owner only
+    #[arg(short, long, value_name = "FILE|-", default_value = "-")]
+    pub(crate) output: PathBuf,
+    /// How it is written [default: by the name of the file, else json, which is faster to read]
+    #[arg(long, value_enum)]
+    pub(crate) format: Option<SnapshotFormat>,
+    /// No summary, only errors
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct CollectArgs {
+    #[command(flatten)]
+    pub(crate) live: LiveCluster,
+    /// The namespace of the agents
+    #[arg(short, long, value_name = "NAME", default_value = "ringfence")]
+    pub(crate) namespace: String,
+    /// The labels of the agents' pods
+    #[arg(short = 'l', long, value_name = "SELECTOR", default_value = "app.kubernetes.io/name=ringfence")]
+    pub(crate) selector: String,
+    /// The port on which agents serve their flow logs
+    #[arg(long, value_name = "PORT", default_value_t = 9753)]
+    pub(crate) port: u16,
+    /// The flow log to write
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: PathBuf,
+    /// No summary, only errors
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SnapshotFormat {
+    Json,
+    Yaml,
 }
 
 #[cfg(test)]

@@ -19,6 +19,7 @@ use crate::args::{CheckArgs, FindingsFormat};
 use crate::exit::Exit;
 use crate::finding::{self, Item, Place};
 use crate::ignore::{IgnoredFinding, Ignores};
+use crate::input::Unnamed;
 use crate::row::Row;
 use crate::selection::Selection;
 use crate::summary::number;
@@ -93,7 +94,7 @@ impl<'a> Found<'a> {
 pub(crate) fn run(args: &CheckArgs, out: &mut impl Write) -> anyhow::Result<Exit> {
     let selection = Selection::new(&args.selected)?;
     let ignores = Ignores::read(&args.ignored.files)?;
-    let cluster = input::cluster(&args.cluster)?;
+    let cluster = input::cluster(&args.cluster, Unnamed::Live, args.quiet)?;
     let proposed = input::proposed(&args.policies)?;
     let traffic = input::traffic(&args.flows.pcaps, &args.flows.reading, &cluster.inventory, args.quiet)?;
     let resolved = resolve(&traffic.tracked.flows, &traffic.tracked.names, &cluster.inventory);

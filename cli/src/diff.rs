@@ -15,6 +15,7 @@ use synth::witness::{self, Witnesses};
 use crate::args::{DiffArgs, DiffFormat};
 use crate::exit::Exit;
 use crate::input::Cluster;
+use crate::input::Unnamed;
 use crate::ports::{Party, Range, ranges};
 use crate::row::Row;
 use crate::selection::Selection;
@@ -70,8 +71,9 @@ impl Sides {
         let options = Options { pod_ranges: args.cluster.pod_ranges.clone() };
         let [old, new] = [&args.old, &args.new].map(|path| input::side(path, &options));
         let (old, new) = (old?, new?);
-        let given = !args.cluster.clusters.is_empty();
-        let common = given.then(|| input::cluster(&args.cluster)).transpose()?;
+        let given = !args.cluster.clusters.is_empty() || args.cluster.live.is_asked();
+        let read = || input::cluster(&args.cluster, Unnamed::Nothing, args.quiet);
+        let common = given.then(read).transpose()?;
         let made_up = (common.is_none() && old.inventory.pods.is_empty() && new.inventory.pods.is_empty()).then(|| {
             let mut namespaces = old.inventory.namespaces.clone();
             for (name, labels) in new.inventory.namespaces.iter() {

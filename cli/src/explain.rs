@@ -13,6 +13,7 @@ use synth::policy::PolicySet;
 
 use crate::args::{ExplainArgs, ExplainFormat};
 use crate::exit::Exit;
+use crate::input::Unnamed;
 use crate::{input, summary};
 
 /// What the indices in verdicts refer to, and what was asked.
@@ -28,7 +29,7 @@ struct Asked<'a> {
 pub(crate) fn run(args: &ExplainArgs, out: &mut impl Write) -> anyhow::Result<Exit> {
     let (name, port, protocol) = server(&args.server)?;
     let port = PortName::parse(port).with_context(|| format!("{}: {port} is no port", args.server))?;
-    let cluster = input::cluster(&args.cluster)?;
+    let cluster = input::cluster(&args.cluster, Unnamed::Live, args.quiet)?;
     let proposed = input::proposed(&args.policies)?;
     let inventory = &cluster.inventory;
     let set = input::policies(inventory, proposed.as_ref().map(|proposed| &proposed.inventory));

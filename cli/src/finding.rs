@@ -10,6 +10,7 @@ use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 use synth::policy::Origin;
 
+use crate::cluster;
 use crate::exit::Exit;
 
 /// How much a finding matters; the worst comes first.
@@ -64,9 +65,10 @@ pub(crate) struct Place {
 }
 
 impl Place {
-    /// The place of an object that was read from a file; `None` for stdin and for objects that were in no file.
+    /// The place of an object that was read from a file; `None` for stdin, a live cluster, and objects that were in no file.
     pub(crate) fn of(origin: &Origin) -> Option<Place> {
-        let known = origin.line > 0 && !matches!(&*origin.file, "" | "stdin");
+        let is_file = !matches!(&*origin.file, "" | "stdin") && !cluster::is_name(&origin.file);
+        let known = origin.line > 0 && is_file;
         known.then(|| Place { file: origin.file.to_string(), line: origin.line })
     }
 }
@@ -173,5 +175,6 @@ pub(crate) mod tests {
         let at = |file: &str, line| Place::of(&Origin { file: file.into(), line }).map(|place| place.to_string());
         assert_eq!(at("a/b.yaml", 3).as_deref(), Some("a/b.yaml:3"));
         assert_eq!([at("stdin", 3), at("", 3), at("a.yaml", 0)], [None, None, None]);
+        assert_eq!(at("context staging (https://10.0.0.1:6443)", 3), None);
     }
 }

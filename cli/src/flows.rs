@@ -11,6 +11,7 @@ use synth::resolve::resolve;
 use crate::args::{FlowsArgs, FlowsFormat};
 use crate::drawing::{self, Arrow, Node};
 use crate::exit::Exit;
+use crate::input::Unnamed;
 use crate::row::Row;
 use crate::selection::Selection;
 use crate::{account, completeness, input, summary, table};
@@ -18,7 +19,7 @@ use crate::{account, completeness, input, summary, table};
 /// Runs the command.
 pub(crate) fn run(args: &FlowsArgs, out: &mut impl Write) -> anyhow::Result<Exit> {
     let selection = Selection::new(&args.selected)?;
-    let cluster = input::cluster(&args.cluster)?;
+    let cluster = input::cluster(&args.cluster, Unnamed::Nothing, args.quiet)?;
     let traffic = input::traffic(&args.flows.pcaps, &args.flows.reading, &cluster.inventory, args.quiet)?;
     let resolved = resolve(&traffic.tracked.flows, &traffic.tracked.names, &cluster.inventory);
     let edges: Vec<&Edge> = resolved

@@ -6,6 +6,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
+use synth::carry::{Carried, Mapping, carry};
 use synth::expected::awaited_edges;
 use synth::graph::Edge;
 use synth::inventory::Inventory;
@@ -19,9 +20,10 @@ use synth::synthesize::{Options, Plan, Planned, synthesize};
 
 use crate::args::GenerateArgs;
 use crate::exit::Exit;
+use crate::input::Unnamed;
 use crate::selection::Selection;
 use crate::summary::{self, number};
-use crate::{account, completeness, declared, input};
+use crate::{account, cluster, completeness, declared, input};
 
 /// Edges named one by one in each list of the summary.
 const NAMED: usize = 5;
@@ -35,10 +37,17 @@ pub(crate) fn run(args: &GenerateArgs, out: &mut impl Write) -> anyhow::Result<E
     let selection = Selection::new(&args.selected)?;
     let exclude = declared::read(&args.exclude)?;
     let include = declared::read(&args.include)?;
-    if args.cluster.clusters.is_empty() {
-        bail!("policies select pods by label: give the cluster's objects with --cluster FILE");
+    if args.cluster.clusters.is_empty() && !args.cluster.live.is_asked() && !cluster::is_there() {
+        bail!(
+            "policies select pods by label: give the cluster's objects with --cluster FILE, or a kubeconfig (KUBECONFIG, \
+             --kubeconfig, --context) to read them from the live cluster"
+        );
     }
-    let cluster = input::cluster(&args.cluster)?;
+    let cluster = input::cluster(&args.cluster, Unnamed::Live, args.quiet)?;
+    let mapping = match args.mapped.as_slice() {
+        [] => None,
+        pairs => Some(Mapping::new(pairs, &cluster.inventory).context("--map-namespace")?),
+    };
     let watched = watched(&args.watched, &cluster.inventory)?;
     let traffic = input::traffic(&args.flows.pcaps, &args.flows.reading, &cluster.inventory, args.quiet)?;
     let resolved = resolve(&traffic.tracked.flows, &traffic.tracked.names, &cluster.inventory);
@@ -53,7 +62,7 @@ pub(crate) fn run(args: &GenerateArgs, out: &mut impl Write) -> anyhow::Result<E
         dns_for_all: args.dns_for_all,
     };
     let plan = synthesize(&resolved, &cluster.inventory, &options);
-    let proof = prove(&plan, &resolved.graph, &cluster.inventory, &options.choices);
+    let mut proof = prove(&plan, &resolved.graph, &cluster.inventory, &options.choices);
     let left = left_out(&resolved.graph, &cluster.inventory, &options.choices);
     let chosen: Vec<&Planned> = plan
         .policies
@@ -70,23 +79,31 @@ pub(crate) fn run(args: &GenerateArgs, out: &mut impl Write) -> anyhow::Result<E
     let learned = completeness::measure(&resolved.graph, &traffic, &args.flows.reading);
     completeness::print(learned.as_ref(), args.quiet)?;
     account::write(args.flows.reading.summary.as_deref(), &traffic, &resolved.doubts, learned.as_ref())?;
+    let carried = mapping.map(|mapping| carry(&chosen, &mapping, &cluster.inventory));
+    proof.broken.extend(carried.iter().flat_map(|carried| carried.broken.iter().cloned()));
     if !proof.holds() {
         report_failure(&proof)?;
         return Ok(Exit::Findings);
     }
+    // What is handed out; the rest of the report is in the learning cluster's terms.
+    let given: Vec<&Planned> = match &carried {
+        Some(carried) => carried.policies.iter().collect(),
+        None => chosen.clone(),
+    };
     let mut changed = false;
     if to_stdout {
-        for planned in &chosen {
+        for planned in &given {
             write!(out, "---\n{}", render(planned))?;
         }
         out.flush()?;
     } else if args.check {
-        changed = report_changes(&args.output, &chosen, args.quiet)?;
+        changed = report_changes(&args.output, &given, args.quiet)?;
     } else {
-        write_files(&args.output, &chosen)?;
+        write_files(&args.output, &given)?;
     }
     if !args.quiet {
-        report(&plan, &proof, &left, &options.choices, &cluster.inventory, chosen.len())?;
+        report(&plan, &proof, &left, &options.choices, &cluster.inventory, given.len())?;
+        carried.as_ref().map(report_carried).transpose()?;
         let written: Vec<Policy> = chosen.iter().map(|planned| planned.policy.clone()).collect();
         let platform = Platform::of(&cluster.inventory);
         for limit in limits(&platform, (&written).into(), &resolved.graph, &cluster.inventory) {
@@ -181,6 +198,19 @@ fn report_changes(directory: &Path, chosen: &[&Planned], quiet: bool) -> anyhow:
         }
     }
     Ok(changed)
+}
+
+/// What carrying policies to another cluster leaves to look at.
+fn report_carried(carried: &Carried) -> anyhow::Result<()> {
+    let mut err = io::stderr().lock();
+    for finding in &carried.findings {
+        writeln!(err, "warning: {finding}")?;
+    }
+    if !carried.left.is_empty() {
+        let names = carried.left.iter().cloned().collect::<Vec<_>>().join(", ");
+        writeln!(err, "not written, no --map-namespace names them (NAME=NAME keeps the name): {names}")?;
+    }
+    Ok(())
 }
 
 fn report_failure(proof: &Proof) -> anyhow::Result<()> {

@@ -12,11 +12,12 @@ use capture::merge::{self, Span};
 use capture::packet::TunnelPorts;
 use capture::{CaptureFile, Damage, Decoder, LinkType, Settings, Timestamp, Tracked, Tracker};
 use synth::inventory::{Inventory, Options};
-use synth::manifest::Objects;
-use synth::policy::PolicySet;
+use synth::manifest::{Objects, Problem};
+use synth::policy::{Origin, PolicySet};
 use synth::window::Window;
 
-use crate::args::{self, ClusterInput, Reading, Tunnels};
+use crate::args::{self, ClusterInput, LiveCluster, Reading, Tunnels};
+use crate::{cluster, snapshot, summary};
 
 /// The cluster's objects and what could not be read of them.
 pub(crate) struct Cluster {
@@ -69,9 +70,51 @@ pub(crate) fn is_readable(link: LinkType) -> bool {
     !matches!(link, LinkType::Unknown(_))
 }
 
-/// Reads the cluster input; without any the inventory is empty.
-pub(crate) fn cluster(input: &ClusterInput) -> anyhow::Result<Cluster> {
-    Ok(resolved(&objects(&input.clusters)?, &Options { pod_ranges: input.pod_ranges.clone() }))
+/// What is read where the user names no cluster.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Unnamed {
+    /// Nothing: the inventory is empty.
+    Nothing,
+    /// The cluster that kubectl would talk to, where there is one.
+    Live,
+}
+
+/// Reads the cluster input.
+pub(crate) fn cluster(input: &ClusterInput, unnamed: Unnamed, quiet: bool) -> anyhow::Result<Cluster> {
+    let objects = cluster_objects(&input.clusters, &input.live, unnamed, quiet)?;
+    Ok(resolved(&objects, &Options { pod_ranges: input.pod_ranges.clone() }))
+}
+
+/// Objects of files and of the live cluster; both may be there, an older dump beside what is there now.
+pub(crate) fn cluster_objects(
+    paths: &[PathBuf],
+    wanted: &LiveCluster,
+    unnamed: Unnamed,
+    quiet: bool,
+) -> anyhow::Result<Objects> {
+    let mut objects = objects(paths)?;
+    if wanted.is_asked() || (paths.is_empty() && unnamed == Unnamed::Live && cluster::is_there()) {
+        live(wanted, quiet, &mut objects)
+            .with_context(|| "reading the live cluster, which --cluster FILE makes unnecessary".to_string())?;
+    }
+    Ok(objects)
+}
+
+/// Adds the objects of a live cluster, as its snapshot would hold them.
+fn live(wanted: &LiveCluster, quiet: bool, objects: &mut Objects) -> anyhow::Result<()> {
+    let (server, read) = snapshot::take(wanted, &[], quiet)?;
+    if !quiet {
+        writeln!(io::stderr(), "{}: {} objects", server.name, summary::number(read.dump.len() as u64))?;
+    }
+    objects.load(&server.name, &read.dump.to_json());
+    let origin = Origin { file: server.name.as_str().into(), line: 0 };
+    objects.problems.extend(read.problems.into_iter().map(|message| Problem {
+        origin: origin.clone(),
+        message,
+        object: None,
+        unquoted: None,
+    }));
+    Ok(())
 }
 
 fn resolved(objects: &Objects, options: &Options) -> Cluster {

@@ -15,8 +15,9 @@ use crate::args::{FindingsFormat, LintArgs};
 use crate::exit::Exit;
 use crate::finding::{self, Item, Place};
 use crate::ignore::{IgnoredFinding, Ignores};
+use crate::input::Unnamed;
 use crate::summary::number;
-use crate::{catalogue, ignore, input, markdown, sarif};
+use crate::{catalogue, cluster, ignore, input, markdown, sarif};
 
 #[derive(Serialize)]
 struct Report<'a> {
@@ -49,15 +50,19 @@ struct Policy<'a> {
 /// Runs the command.
 pub(crate) fn run(args: &LintArgs, out: &mut impl Write) -> anyhow::Result<Exit> {
     let paths: Vec<PathBuf> = args.paths.iter().chain(&args.cluster.clusters).cloned().collect();
-    if paths.is_empty() && args.policies.is_empty() {
-        bail!("nothing to read: name files or directories, --cluster or --policies");
+    let live = &args.cluster.live;
+    // Policies alone can be judged without a cluster.
+    let unnamed = if args.policies.is_empty() { Unnamed::Live } else { Unnamed::Nothing };
+    let none_named = paths.is_empty() && args.policies.is_empty() && !live.is_asked();
+    if none_named && !cluster::is_there() {
+        bail!("nothing to read: name files or directories, --cluster or --policies, or have a kubeconfig");
     }
     let stdin = paths.iter().chain(&args.policies).filter(|path| path.as_os_str() == "-").count();
     if stdin > 1 {
         bail!("`-`: stdin can be read only once");
     }
     let ignores = Ignores::read(&args.ignored.files)?;
-    let mut objects = input::objects(&paths)?;
+    let mut objects = input::cluster_objects(&paths, live, unnamed, args.quiet)?;
     let proposed = (!args.policies.is_empty()).then(|| input::objects(&args.policies)).transpose()?;
     // Whatever comes with the policies, such as their Namespace, is there once they are.
     if let Some(proposed) = &proposed {

@@ -4,10 +4,14 @@
 //! user typed, `input` what it stands for, and each subcommand is a file.
 
 mod account;
+#[allow(dead_code, reason = "the agent that records feeds on it")]
+mod agent;
 mod args;
 mod captures;
 mod catalogue;
 mod check;
+mod cluster;
+mod collect;
 mod completeness;
 mod declared;
 mod diff;
@@ -30,12 +34,18 @@ mod reach;
 mod row;
 mod sarif;
 mod selection;
+mod snapshot;
 mod suggestions;
 mod summary;
 mod table;
 mod unused;
 mod watch;
 mod watchlist;
+
+#[cfg(test)]
+#[allow(dead_code, reason = "the end-to-end tests use the rest of it")]
+#[path = "../../tests/fakeapi.rs"]
+mod fakeapi;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -64,6 +74,8 @@ fn main() -> ExitCode {
         Command::Diff(args) => diff::run(args, &mut out),
         Command::Unused(args) => unused::run(args, &mut out),
         Command::Lint(args) => lint::run(args, &mut out),
+        Command::Snapshot(args) => snapshot::run(args, &mut out),
+        Command::Collect(args) => collect::run(args),
     };
     match done.and_then(|exit| out.flush().map(|()| exit).map_err(Into::into)) {
         Ok(exit) => exit.into(),

@@ -15,6 +15,7 @@ use synth::reach::{Classes, Reach, Row};
 use crate::args::{Granularity, ReachArgs, ReachFormat};
 use crate::drawing::{self, Arrow, Node};
 use crate::exit::Exit;
+use crate::input::Unnamed;
 use crate::ports::{Party, Range, ranges};
 use crate::selection::Selection;
 use crate::summary::number;
@@ -46,7 +47,7 @@ struct Entry {
 /// Runs the command.
 pub(crate) fn run(args: &ReachArgs, out: &mut impl Write) -> anyhow::Result<Exit> {
     let selection = Selection::new(&args.selected)?;
-    let cluster = input::cluster(&args.cluster)?;
+    let cluster = input::cluster(&args.cluster, Unnamed::Live, args.quiet)?;
     let proposed = input::proposed(&args.policies)?;
     let inventory = &cluster.inventory;
     let set = input::policies(inventory, proposed.as_ref().map(|proposed| &proposed.inventory));

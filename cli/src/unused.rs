@@ -19,6 +19,7 @@ use crate::args::{FindingsFormat, UnusedArgs};
 use crate::exit::Exit;
 use crate::finding::{self, Item, Place, Severity};
 use crate::ignore::{IgnoredFinding, Ignores};
+use crate::input::Unnamed;
 use crate::selection::Selection;
 use crate::summary::number;
 use crate::watch::Coverage;
@@ -138,11 +139,13 @@ const CAPTURES: i64 = 3600 * SECOND;
 pub(crate) fn run(args: &UnusedArgs, out: &mut impl Write) -> anyhow::Result<Exit> {
     let selection = Selection::new(&args.selected)?;
     let ignores = Ignores::read(&args.ignored.files)?;
-    let cluster = input::cluster(&args.cluster)?;
+    let cluster = input::cluster(&args.cluster, Unnamed::Live, args.quiet)?;
     let proposed = input::proposed(&args.policies)?;
     let inventory = &cluster.inventory;
     if inventory.pods.is_empty() {
-        bail!("no pods in the cluster input: give --cluster a dump of the cluster that was captured");
+        bail!(
+            "no pods in the cluster input: give --cluster a dump of the cluster that was captured, or a kubeconfig for it"
+        );
     }
     let watched = generate::watched(&args.watched, inventory)?;
     let traffic = input::traffic(&args.flows.pcaps, &args.flows.reading, inventory, args.quiet)?;

@@ -21,7 +21,7 @@ use crate::policy::{Policy, PolicySet};
 pub use build::Options;
 pub use declaration::{Declaration, DeclaredTarget, ScrapedPort};
 pub use service::{Backend, Frontend, Service, ServicePort, Target, TargetPort};
-pub use workload::{Presence, Schedule, WorkloadInfo};
+pub use workload::{Presence, Schedule, WorkloadInfo, owner_by_hash};
 pub(crate) use workload::{is_volatile, stable};
 
 /// Index of a pod in [`Inventory::pods`].

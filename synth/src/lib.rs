@@ -16,7 +16,7 @@
 //! Services to their backends. [`resolve`] turns flows into the edges of a [`graph`]. [`learn`] decides which edges make
 //! rules, [`select`] what selects a workload, [`synthesize`] writes the policies, [`render`] prints them. [`evaluate`]
 //! is the one evaluator of policies; [`prove`] replays the edges against the generated set with it, and [`check`]
-//! against any other ([`replay`] is what they share).
+//! against any other ([`replay`] is what they share). [`carry`] renames the namespaces of what was proved for another cluster.
 //!
 //! [`unused`] holds each [`part`] of the policies against the edges and says which nobody needs, [`completeness`] how much
 //! of the traffic has been learned, [`watchlist`] which edges deserve a second look, whatever policies say. [`platform`]
@@ -27,6 +27,7 @@
 //! [`lint`] about mistakes.
 
 pub mod addresses;
+pub mod carry;
 pub mod check;
 pub mod cluster;
 pub mod completeness;

@@ -6,6 +6,7 @@
 pub mod clusterpolicy;
 pub(crate) mod declaration;
 pub mod document;
+pub mod dump;
 mod field;
 pub(crate) mod kept;
 mod labels;
@@ -14,6 +15,7 @@ pub mod networkpolicy;
 pub mod node;
 pub(crate) mod object;
 mod observed;
+pub mod reduce;
 mod schema;
 mod selector;
 mod validation;
@@ -86,15 +88,22 @@ pub struct Objects {
     pub problems: Vec<Problem>,
     /// Objects of kinds that are of no use here, by kind.
     pub ignored: BTreeMap<String, u64>,
+    /// When the objects of a file were read from the API server, where it says so ([`document::TAKEN`]).
+    pub taken: BTreeMap<Arc<str>, capture::Timestamp>,
 }
 
 impl Objects {
     /// Reads one file: YAML documents, a YAML List, or JSON.
     pub fn load(&mut self, file: &str, text: &str) {
         let file: Arc<str> = Arc::from(file);
-        let (documents, unreadable) = document::split(text);
+        let document::Split { documents, unreadable, taken } = document::split(text);
         for unreadable in unreadable {
             self.problem(&file, unreadable.line, unreadable.message);
+        }
+        match taken.as_deref().map(str::parse::<capture::Timestamp>) {
+            Some(Ok(time)) => drop(self.taken.insert(file.clone(), time)),
+            Some(Err(error)) => self.problem(&file, 1, format!("annotation {}: {error}", document::TAKEN)),
+            None => {}
         }
         for document in documents {
             let kind = document::kind(&document);
@@ -115,6 +124,7 @@ impl Objects {
         self.endpoints.extend_from_slice(&other.endpoints);
         self.controllers.extend_from_slice(&other.controllers);
         self.declaring.extend_from_slice(&other.declaring);
+        self.taken.extend(other.taken.iter().map(|(file, time)| (file.clone(), *time)));
     }
 
     /// The policies, which are only ever evaluated together.
@@ -224,7 +234,11 @@ impl Objects {
 /// The API group of an object of a network plugin that has a kind of policy of the same name, as Calico, Antrea and the
 /// plugin of AWS have. The groups of Kubernetes itself have no dot or end in `.k8s.io`: another of these is a mistake.
 fn foreign_group(tree: &Node) -> Option<&str> {
-    let (group, _) = tree.get("apiVersion").and_then(Node::text)?.split_once('/')?;
+    foreign_group_of(tree.get("apiVersion").and_then(Node::text)?)
+}
+
+fn foreign_group_of(version: &str) -> Option<&str> {
+    let (group, _) = version.split_once('/')?;
     (group.contains('.') && !group.ends_with(".k8s.io")).then_some(group)
 }
 
@@ -235,8 +249,14 @@ fn custom(source: &Source<'_>) -> Option<object::Controller> {
         return None;
     }
     let read = source.read::<object::Controller>().ok()?;
-    let containers = read.spec.template.as_ref()?.spec.containers.as_ref()?;
-    (!containers.is_empty() && !read.metadata.name.is_empty()).then_some(read)
+    makes_pods(&read).then_some(read)
+}
+
+/// Whether an object of any kind is written like a Deployment.
+fn makes_pods(read: &object::Controller) -> bool {
+    let template = read.spec.template.as_ref();
+    let containers = template.and_then(|template| template.spec.containers.as_ref());
+    containers.is_some_and(|containers| !containers.is_empty()) && !read.metadata.name.is_empty()
 }
 
 /// Why an object could not be read.

@@ -120,13 +120,16 @@ impl fmt::Display for Direction {
 pub struct Origin {
     /// The file as the user named it; empty for objects that were never in a file.
     pub file: Arc<str>,
-    /// 1-based line of the object's first key.
+    /// 1-based line of the object's first key, 0 where it is about all of the file.
     pub line: u32,
 }
 
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", self.file, self.line)
+        match self.line {
+            0 => f.write_str(&self.file),
+            line => write!(f, "{}:{line}", self.file),
+        }
     }
 }
 

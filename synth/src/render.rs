@@ -130,7 +130,7 @@ pub(crate) fn ports(text: &mut String, indent: usize, ports: &[PolicyPort]) {
 }
 
 /// Appends a value in block style, indented.
-fn push(text: &mut String, indent: usize, value: &Value) {
+pub(crate) fn push(text: &mut String, indent: usize, value: &Value) {
     let options = serde_saphyr::ser_options! { compact_list_indent: true, prefer_block_scalars: false };
     // Strings, numbers, lists and maps of JSON have no form that YAML lacks.
     let written = serde_saphyr::to_string_with_options(value, options).expect("JSON values are YAML values");

@@ -14,7 +14,6 @@ use super::{Frontend, Inventory, PodId, Service, ServicePort, TargetPort};
 use crate::endpoint::{Node, NodeAddressKind};
 use crate::label::Selector;
 use crate::manifest::declaration::Declaring;
-use crate::manifest::kept::is_kept;
 use crate::manifest::object::{self, IntOrString, Metadata};
 use crate::manifest::{Objects, Stored};
 use crate::policy::AnyPolicy;
@@ -100,16 +99,14 @@ impl Inventory {
                 }
                 self.pod_ranges.push(range);
             }
-            for (key, value) in node.metadata.annotations.iter().flatten() {
+            for (key, value) in &node.metadata.annotations.0 {
                 let listed = value.split(',').map(|entry| entry.trim().split('/').next().unwrap_or(entry));
                 for ip in listed.filter(|_| is_address_annotation(key)).filter_map(address_of) {
                     addresses.entry(ip).or_insert(NodeAddressKind::Plugin);
                 }
             }
             let labels = node.metadata.labels.clone().unwrap_or_default();
-            let written = node.metadata.annotations.iter().flatten();
-            let annotations = written.filter(|(key, _)| is_kept(key));
-            let annotations = annotations.map(|(key, value)| (key.clone(), value.clone())).collect();
+            let annotations = node.metadata.annotations.0.clone();
             self.nodes.insert(node.metadata.name.clone(), Node { addresses, labels, annotations });
         }
     }
@@ -248,7 +245,7 @@ impl Inventory {
             pods: Vec::new(),
             endpoints,
             labels: metadata.labels.clone().unwrap_or_default(),
-            annotations: metadata.annotations.clone().unwrap_or_default().0,
+            annotations: metadata.annotations.0.clone(),
             origin: stored.origin.clone(),
         }
     }

@@ -23,6 +23,8 @@ struct Raw {
     from: Timestamp,
     /// When it ended, where that is known.
     to: Option<Timestamp>,
+    /// By when it was gone at the latest, `MAX` where nobody says.
+    gone_by: Timestamp,
     /// Addresses it had before.
     former: Vec<IpAddr>,
     uid: Option<String>,
@@ -40,7 +42,10 @@ impl Inventory {
         for sighting in &sightings {
             let mut pod = self.read_pod(sighting.newest, &owners);
             pod.former = sighting.former.iter().filter(|ip| !pod.pod.addresses.contains(ip)).copied().collect();
-            pod.pod.finished |= dumps.lost(sighting);
+            if let Some(gone_by) = dumps.lost(sighting) {
+                pod.pod.finished = true;
+                pod.gone_by = gone_by;
+            }
             raw.push(pod);
         }
         let owned: BTreeSet<Workload> = raw.iter().map(|raw| raw.pod.workload.clone()).collect();
@@ -58,6 +63,7 @@ impl Inventory {
                 pod,
                 from: Timestamp::MAX,
                 to: None,
+                gone_by: Timestamp::MAX,
                 former: Vec::new(),
                 uid: None,
                 service_account: None,
@@ -194,6 +200,7 @@ impl Inventory {
             },
             from,
             to,
+            gone_by: Timestamp::MAX,
             former: Vec::new(),
             uid: metadata.uid.clone(),
             service_account: object.spec.service_account_name.clone().filter(|name| !name.is_empty()),
@@ -201,7 +208,8 @@ impl Inventory {
     }
 
     /// Lays the pods of each address out in time. A pod without a known end holds its address until the next one
-    /// comes if it is over, by its phase or because a later dump no longer has it; two that are alive cannot be told apart.
+    /// comes if it is over, by its phase or because a later dump no longer has it, and then no longer than to the time
+    /// that dump was taken; two that are alive cannot be told apart.
     fn tenures(&mut self, raw: &mut [Raw]) {
         let mut by_ip: BTreeMap<IpAddr, Vec<usize>> = BTreeMap::new();
         for (index, raw) in raw.iter().enumerate().filter(|(_, raw)| !raw.pod.host_network) {
@@ -214,10 +222,13 @@ impl Inventory {
             let mut tenures: Vec<Tenure> = Vec::with_capacity(holders.len());
             for (position, &index) in holders.iter().enumerate() {
                 let next = holders[position + 1..].iter().find(|next| raw[**next].from > raw[index].from).copied();
+                let gone_by = raw[index].gone_by.max(raw[index].from);
                 let to = match (raw[index].to, next) {
                     (Some(end), _) => end,
-                    (None, Some(next)) if raw[index].pod.finished || raw[index].former.contains(&ip) => raw[next].from,
-                    (None, _) => Timestamp::MAX,
+                    (None, Some(next)) if raw[index].pod.finished || raw[index].former.contains(&ip) => {
+                        raw[next].from.min(gone_by)
+                    }
+                    (None, _) => gone_by,
                 };
                 tenures.push(Tenure { from: raw[index].from, to, pod: PodId(index as u32) });
             }
@@ -281,11 +292,18 @@ struct Dumps {
     overlap: BTreeSet<(Arc<str>, Arc<str>)>,
     /// Files and the namespaces of which they hold pods.
     holds: BTreeSet<(Arc<str>, String)>,
+    /// When they were taken, where they say so.
+    taken: BTreeMap<Arc<str>, Timestamp>,
 }
 
 impl Dumps {
     fn new(objects: &Objects) -> Dumps {
-        let mut dumps = Dumps { age: HashMap::new(), overlap: BTreeSet::new(), holds: BTreeSet::new() };
+        let mut dumps = Dumps {
+            age: HashMap::new(),
+            overlap: BTreeSet::new(),
+            holds: BTreeSet::new(),
+            taken: objects.taken.clone(),
+        };
         let mut shared: BTreeMap<(Arc<str>, Arc<str>), usize> = BTreeMap::new();
         let mut with_uid: HashMap<&str, BTreeSet<&Arc<str>>> = HashMap::new();
         let pods = objects.pods.iter().map(|stored| (&stored.object.metadata, &stored.origin));
@@ -313,13 +331,14 @@ impl Dumps {
         dumps
     }
 
-    /// Whether a later dump no longer has the pod.
-    fn lost(&self, sighting: &Sighting<'_>) -> bool {
+    /// Whether a later dump no longer has the pod, and when the first of them was taken: `MAX` where none says.
+    fn lost(&self, sighting: &Sighting<'_>) -> Option<Timestamp> {
         let latest = sighting.files.iter().map(|file| self.age[file]).max().unwrap_or_default();
         let later = |file: &Arc<str>| self.age[file] > latest;
         let namespace = namespace_of(&sighting.newest.object.metadata);
         let speaks = |file: &Arc<str>| later(file) && self.holds.contains(&(file.clone(), namespace.clone()));
-        self.overlap.iter().any(|(here, there)| sighting.files.contains(here) && speaks(there))
+        let without = self.overlap.iter().filter(|(here, there)| sighting.files.contains(here) && speaks(there));
+        without.map(|(_, there)| self.taken.get(there).copied().unwrap_or(Timestamp::MAX)).min()
     }
 }
 

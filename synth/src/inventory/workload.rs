@@ -51,10 +51,9 @@ impl WorkloadInfo {
         for container in spec.containers.iter().chain(&spec.init_containers).flatten() {
             let images = self.containers.entry(container.name.clone().unwrap_or_default()).or_default();
             images.extend(container.image.clone());
-            let flags = container.command.iter().chain(&container.args).flat_map(|flags| &flags.0);
-            self.flags.extend(flags.cloned());
+            self.flags.extend(container.command.0.iter().chain(&container.args.0).cloned());
         }
-        for (key, value) in metadata.annotations.iter().flat_map(|annotations| &annotations.0) {
+        for (key, value) in &metadata.annotations.0 {
             self.annotations.entry(key.clone()).or_insert_with(|| value.clone());
         }
     }
@@ -166,17 +165,11 @@ impl<'a> Owners<'a> {
         (owner.kind, owner.name)
     }
 
-    /// The owner of an owner that is gone from the dump while its pods are there. The Deployment controller, and Argo
-    /// Rollouts, put their hash both into the ReplicaSet's name and into a label of their own, so name and kind are
-    /// certain; a CronJob names its Jobs after itself and the minute.
+    /// The owner of an owner that is gone from the dump while its pods are there: by [`owner_by_hash`], and a CronJob
+    /// names its Jobs after itself and the minute.
     fn inferred(&self, namespace: &str, labels: &Labels, owner: OwnerReference) -> (String, String) {
-        let hashes = [("pod-template-hash", "Deployment"), ("rollouts-pod-template-hash", "Rollout")];
-        for (label, kind) in hashes.into_iter().filter(|_| owner.kind == "ReplicaSet") {
-            if let Some(hash) = labels.get(label)
-                && let Some(name) = owner.name.strip_suffix(&format!("-{hash}"))
-            {
-                return (kind.to_string(), name.to_string());
-            }
+        if let Some((kind, name)) = owner_by_hash(&owner.kind, &owner.name, labels) {
+            return (kind.to_string(), name.to_string());
         }
         if owner.kind == "Job"
             && let Some((name, minute)) = owner.name.rsplit_once('-')
@@ -187,6 +180,16 @@ impl<'a> Owners<'a> {
         }
         (owner.kind, owner.name)
     }
+}
+
+/// Kind and name of what owns a ReplicaSet, told by the labels of its pods: the Deployment controller, and Argo Rollouts,
+/// put their hash both into the ReplicaSet's name and into a label of their own, so both are certain.
+pub fn owner_by_hash<'a>(kind: &str, name: &'a str, labels: &Labels) -> Option<(&'static str, &'a str)> {
+    let hashes = [("pod-template-hash", "Deployment"), ("rollouts-pod-template-hash", "Rollout")];
+    hashes.into_iter().filter(|_| kind == "ReplicaSet").find_map(|(label, owner)| {
+        let name = name.strip_suffix(labels.get(label)?.as_str())?.strip_suffix('-')?;
+        Some((owner, name))
+    })
 }
 
 /// The owner that controls an object. A static pod's mirror is controlled by its Node, which is no workload.

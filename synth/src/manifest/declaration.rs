@@ -1,8 +1,8 @@
 //! Objects that say who will connect to whom, whether that was seen or not: admission webhooks, aggregated APIs,
 //! conversion webhooks and what Prometheus scrapes. Reduced to the fields that say it.
 
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 use super::object::{IntOrString, LabelSelector, Metadata};
 
@@ -24,7 +24,7 @@ pub enum Target {
 }
 
 /// `admissionregistration.k8s.io/v1` ServiceReference; that of `apiregistration.k8s.io/v1` has the same fields.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(default)]
 pub struct ServiceReference {
     pub namespace: String,
@@ -34,7 +34,7 @@ pub struct ServiceReference {
 }
 
 /// `namespaceSelector` of a monitor; its own namespace where it says nothing.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct NamespaceNames {
     pub any: bool,
@@ -42,7 +42,7 @@ pub struct NamespaceNames {
 }
 
 /// `endpoints[]` and `podMetricsEndpoints[]` (`monitoring.coreos.com/v1`).
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Endpoint {
     /// The name of the Service's port, or of the container's.
@@ -52,28 +52,28 @@ pub struct Endpoint {
     pub path: Option<String>,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, Serialize)]
 #[serde(default)]
 struct Webhooks {
     metadata: Metadata,
     webhooks: Option<Vec<Webhook>>,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", default)]
 struct Webhook {
     name: String,
     client_config: ClientConfig,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, Serialize)]
 #[serde(default)]
 struct ClientConfig {
     /// Absent where the webhook has a URL, which is nobody's in the cluster as far as objects tell.
     service: Option<ServiceReference>,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, Serialize)]
 #[serde(default)]
 struct ApiService {
     metadata: Metadata,
@@ -81,41 +81,43 @@ struct ApiService {
     spec: ClientConfig,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, Serialize)]
 #[serde(default)]
 struct CustomResource {
     metadata: Metadata,
     spec: CustomResourceSpec,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, Serialize)]
 #[serde(default)]
 struct CustomResourceSpec {
     conversion: Option<Conversion>,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", default)]
 struct Conversion {
+    /// `Webhook` where there is one; by this word such objects are told from the rest without being parsed.
+    strategy: Option<String>,
     webhook: Option<ConversionWebhook>,
     /// v1beta1.
     webhook_client_config: Option<ClientConfig>,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", default)]
 struct ConversionWebhook {
     client_config: Option<ClientConfig>,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, Serialize)]
 #[serde(default)]
 struct Monitor {
     metadata: Metadata,
     spec: MonitorSpec,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", default)]
 struct MonitorSpec {
     selector: LabelSelector,
@@ -182,4 +184,14 @@ pub fn read<R: Reader>(kind: &str, reader: &R) -> Result<Declaring, R::Error> {
         }
     };
     Ok(Declaring { kind: kind.to_string(), metadata, targets })
+}
+
+/// An object of one of these kinds with nothing but what [`read`] reads.
+pub fn reduced<R: Reader>(kind: &str, reader: &R) -> Result<serde_json::Result<serde_json::Value>, R::Error> {
+    Ok(match kind {
+        "APIService" => serde_json::to_value(reader.read::<ApiService>()?),
+        "CustomResourceDefinition" => serde_json::to_value(reader.read::<CustomResource>()?),
+        "ServiceMonitor" | "PodMonitor" => serde_json::to_value(reader.read::<Monitor>()?),
+        _ => serde_json::to_value(reader.read::<Webhooks>()?),
+    })
 }

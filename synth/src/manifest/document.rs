@@ -56,10 +56,24 @@ pub struct Unreadable {
     pub message: String,
 }
 
+/// What a file was cut into.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Split<'a> {
+    /// The objects.
+    pub documents: Vec<Document<'a>>,
+    /// What could not be cut out.
+    pub unreadable: Vec<Unreadable>,
+    /// [`TAKEN`] of its first List that has it.
+    pub taken: Option<String>,
+}
+
+/// The annotation of a List that says when its objects were read from the API server, RFC 3339.
+pub const TAKEN: &str = "ringfence.dev/taken";
+
 /// The objects of a file: JSON (one or several values, Lists opened) or YAML (documents, block Lists opened).
-pub fn split(text: &str) -> (Vec<Document<'_>>, Vec<Unreadable>) {
+pub fn split(text: &str) -> Split<'_> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    if is_json(text) { split_json(text) } else { (split_yaml(text), Vec::new()) }
+    if is_json(text) { split_json(text) } else { split_yaml(text) }
 }
 
 /// JSON begins with a brace and a quoted key; a flow mapping of YAML may begin with a brace too.
@@ -77,6 +91,8 @@ struct JsonHead<'a> {
     kind: Option<&'a RawValue>,
     #[serde(borrow, default)]
     api_version: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    metadata: Option<&'a RawValue>,
 }
 
 impl<'a> JsonHead<'a> {
@@ -84,9 +100,15 @@ impl<'a> JsonHead<'a> {
         let text = |value: Option<&'a RawValue>| value.and_then(|value| serde_json::from_str::<&str>(value.get()).ok());
         TypedList::new(text(self.kind)?, text(self.api_version).unwrap_or_default())
     }
+
+    fn taken(&self) -> Option<String> {
+        let metadata: serde_json::Value = serde_json::from_str(self.metadata?.get()).ok()?;
+        Some(metadata.get("annotations")?.get(TAKEN)?.as_str()?.to_string())
+    }
 }
 
-fn split_json(text: &str) -> (Vec<Document<'_>>, Vec<Unreadable>) {
+fn split_json(text: &str) -> Split<'_> {
+    let mut taken = None;
     let mut documents = Vec::new();
     let mut unreadable = Vec::new();
     let mut lines = Lines { text, offset: 0, line: 1 };
@@ -96,6 +118,7 @@ fn split_json(text: &str) -> (Vec<Document<'_>>, Vec<Unreadable>) {
         match head {
             Ok(head @ JsonHead { items: Some(_), .. }) => {
                 let list = head.list();
+                taken = taken.or_else(|| head.taken());
                 documents.extend(head.items.into_iter().flatten().map(|item| {
                     let offset = item.get().as_ptr() as usize - text.as_ptr() as usize;
                     Document { text: item.get(), line: lines.at(offset), form: Form::Json, list }
@@ -121,7 +144,7 @@ fn split_json(text: &str) -> (Vec<Document<'_>>, Vec<Unreadable>) {
         }
         start = values.byte_offset();
     }
-    (documents, unreadable)
+    Split { documents, unreadable, taken }
 }
 
 /// Turns ascending byte offsets into line numbers.
@@ -139,8 +162,8 @@ impl Lines<'_> {
     }
 }
 
-fn split_yaml(text: &str) -> Vec<Document<'_>> {
-    let mut documents = Vec::new();
+fn split_yaml(text: &str) -> Split<'_> {
+    let mut split = Split::default();
     let (mut start, mut first_line) = (0, 1);
     let (mut offset, mut line) = (0, 0);
     for content in text.split_inclusive('\n') {
@@ -152,25 +175,35 @@ fn split_yaml(text: &str) -> Vec<Document<'_>> {
                 .is_some_and(|rest| rest.is_empty() || rest.starts_with([' ', '\t', '\r', '\n']))
         });
         if let Some(marker) = marker {
-            push_yaml(&mut documents, &text[start..offset], first_line);
+            push_yaml(&mut split, &text[start..offset], first_line);
             start = offset + marker.len();
             first_line = line;
         }
         offset += content.len();
     }
-    push_yaml(&mut documents, &text[start..], first_line);
-    documents
+    push_yaml(&mut split, &text[start..], first_line);
+    split
 }
 
-fn push_yaml<'a>(documents: &mut Vec<Document<'a>>, text: &'a str, line: u32) {
+fn push_yaml<'a>(split: &mut Split<'a>, text: &'a str, line: u32) {
     let blank = |line: &str| line.trim().is_empty() || line.trim_start().starts_with(['#', '%']);
     if text.lines().all(blank) {
         return;
     }
     match list_items(text, line) {
-        Some(items) => documents.extend(items),
-        None => documents.push(Document { text, line, form: Form::Yaml, list: None }),
+        Some(items) => {
+            split.documents.extend(items);
+            split.taken = split.taken.take().or_else(|| taken(text));
+        }
+        None => split.documents.push(Document { text, line, form: Form::Yaml, list: None }),
     }
+}
+
+/// [`TAKEN`] in the head of a List in block style, before its items.
+fn taken(text: &str) -> Option<String> {
+    let head = text.lines().take_while(|line| line.trim_end() != "items:");
+    let value = head.filter_map(|line| line.trim().strip_prefix(TAKEN)?.strip_prefix(':')).next()?;
+    Some(value.trim().trim_matches(['"', '\'']).to_string())
 }
 
 /// The items of a `kind: List` in block style, as kubectl prints it. `None` where the document is no such List; one in
@@ -281,7 +314,7 @@ mod tests {
     use super::*;
 
     fn cut(text: &str) -> Vec<(&str, u32, Option<&str>)> {
-        let (documents, unreadable) = split(text);
+        let Split { documents, unreadable, .. } = split(text);
         assert_eq!(unreadable, []);
         documents.iter().map(|document| (document.text, document.line, kind(document))).collect()
     }
@@ -317,9 +350,27 @@ mod tests {
         let found: Vec<_> = cut(text).into_iter().map(|(_, line, kind)| (line, kind)).collect();
         assert_eq!(found, [(3, Some("Pod")), (4, Some("Node")), (5, Some("Pod"))]);
         assert_eq!(cut("{\"spec\": {\"kind\": \"x\"}, \"kind\": \"Pod\"}")[0].2, Some("Pod"), "its own kind");
-        assert_eq!(split("{kind: Pod}").0[0].form, Form::Yaml, "a flow mapping");
-        assert!(split("[{\"kind\": \"Pod\"}]").1[0].message.starts_with("a JSON array"));
-        let (documents, unreadable) = split("{\"kind\": \"Pod\"}\n{\"kind\": oops}");
+        assert_eq!(split("{kind: Pod}").documents[0].form, Form::Yaml, "a flow mapping");
+        assert!(split("[{\"kind\": \"Pod\"}]").unreadable[0].message.starts_with("a JSON array"));
+        let Split { documents, unreadable, .. } = split("{\"kind\": \"Pod\"}\n{\"kind\": oops}");
         assert_eq!((documents.len(), unreadable.len(), unreadable[0].line), (1, 1, 2));
+    }
+
+    #[test]
+    fn the_time_of_a_dump() {
+        let time = "2026-11-21T08:00:00Z";
+        let json = format!(
+            "{{\"kind\": \"List\", \"metadata\": {{\"annotations\": {{\"{TAKEN}\": \"{time}\"}}}}, \"items\": []}}"
+        );
+        let head = format!("apiVersion: v1\nkind: List\nmetadata:\n  annotations:\n    {TAKEN}: \"{time}\"\n");
+        let inside = format!("items:\n- kind: Pod\n  metadata:\n    annotations:\n      {TAKEN}: {time}\nkind: List\n");
+        for (text, expected, shows) in [
+            (json.as_str(), Some(time), "JSON"),
+            (&format!("{head}items:\n- kind: Pod\n"), Some(time), "YAML"),
+            (&inside, None, "an annotation of an item says nothing about the List"),
+            ("kind: List\nitems:\n- kind: Pod\n", None, "what kubectl prints"),
+        ] {
+            assert_eq!(split(text).taken.as_deref(), expected, "{shows}");
+        }
     }
 }

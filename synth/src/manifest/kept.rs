@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// Annotations whose keys say who scrapes a pod or a Service, which mesh a pod is in and which plugin a node has, by
 /// their beginnings. All others, of which some are as large as the object, are dropped while reading.
-const ANNOTATIONS: [&str; 17] = [
+const ANNOTATIONS: [&str; 18] = [
     "prometheus.io/",
     "istio.io/",
     "sidecar.istio.io/",
@@ -27,6 +27,7 @@ const ANNOTATIONS: [&str; 17] = [
     "node.antrea.io/",
     "k3s.io/",
     "k8s.ovn.org/node-",
+    "alpha.kubernetes.io/provided-node-ip",
 ];
 
 /// Arguments that switch policies off or on, by their beginnings: the agent of the AWS VPC CNI, kube-router, and
@@ -39,8 +40,15 @@ pub fn is_kept(key: &str) -> bool {
 }
 
 /// `metadata.annotations`, reduced to those of [`ANNOTATIONS`].
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Annotations(pub BTreeMap<String, String>);
+
+impl Annotations {
+    /// Whether none is kept.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
 
 impl<'de> Deserialize<'de> for Annotations {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -79,8 +87,15 @@ impl<'de> Deserialize<'de> for Annotations {
 }
 
 /// `command` or `args` of a container, reduced to those of [`FLAGS`].
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Flags(pub Vec<String>);
+
+impl Flags {
+    /// Whether none is kept.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
 
 impl<'de> Deserialize<'de> for Flags {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

@@ -178,3 +178,37 @@ fn a_dump_that_shows_both_alive_is_believed_whatever_another_shows() {
         assert_eq!(found, ["a", "two"], "{what}");
     }
 }
+
+/// A snapshot says when it was taken: what a later one no longer has was gone by then.
+#[test]
+fn a_later_snapshot_bounds_what_it_no_longer_has() {
+    let shared = |age: u32| {
+        ["Service", "Deployment"]
+            .map(|kind| format!("{{kind: {kind}, metadata: {{name: s, uid: {kind}, resourceVersion: '{age}'}}}}"))
+    };
+    // Another pod of the namespace, without which the file would say nothing about it.
+    let other =
+        "{kind: Pod, metadata: {name: o, uid: o}, status: {podIP: 10.0.0.2, startTime: '2026-11-01T09:00:00Z'}}";
+    let next = pod("b", "11:00:00", "");
+    for (taken, with_next, asked) in [
+        (Some("10:30:00"), false, vec![("10:29:59", "a"), ("10:30:06", "nobody"), ("23:00:00", "nobody")]),
+        (None, false, vec![("10:30:06", "a"), ("23:00:00", "a")]),
+        (Some("11:30:00"), true, vec![("10:59:59", "a"), ("11:00:01", "b")]),
+        // A clock that is behind takes nothing away.
+        (Some("09:00:00"), false, vec![("10:00:06", "nobody")]),
+    ] {
+        let mut objects = Objects::default();
+        let file = |lines: Vec<String>| lines.iter().map(|line| format!("---\n{line}\n")).collect::<String>();
+        objects.load("first", &file([vec![pod("a", "10:00:00", "")], shared(1).to_vec()].concat()));
+        let later = [vec![other.to_string()], shared(2).to_vec(), vec![next.clone(); usize::from(with_next)]].concat();
+        let head = |clock| format!("metadata:\n  annotations:\n    ringfence.dev/taken: '2026-11-01T{clock}Z'\n");
+        let head = taken.map(head).unwrap_or_default();
+        let items: String = later.iter().map(|line| format!("- {line}\n")).collect();
+        objects.load("second", &format!("apiVersion: v1\nkind: List\n{head}items:\n{items}"));
+        assert_eq!(objects.problems, []);
+        let inventory = Inventory::build(&objects, &Options::default());
+        for (clock, expected) in asked {
+            assert_eq!(holder(&inventory, clock), expected, "taken {taken:?}: at {clock}");
+        }
+    }
+}
