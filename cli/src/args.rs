@@ -101,6 +101,24 @@ Exits with 0 if all rules are needed, 1 on findings, 3 if all of them are below 
     /// Find mistakes in policies; no flows needed
     #[command(after_help = lint_help())]
     Lint(LintArgs),
+    /// Write what is seen into a flow log, which every command reads with --log
+    #[command(
+        after_help = "The log is made if it is not there, and added to if it is. The same captures are never counted twice.
+
+Examples:
+  ringfence record --pcap node-*.pcap --cluster dump.yaml --log week.db
+  ringfence generate --log week.db --cluster dump.yaml -o policies/"
+    )]
+    Record(RecordArgs),
+    /// Make one flow log of several
+    #[command(
+        after_help = "What two logs have in common counts once, so logs can be merged in any order and again and again. A log that is
+there as -o is one of them.
+
+Examples:
+  ringfence merge -o week.db monday.db tuesday.db"
+    )]
+    Merge(MergeArgs),
 }
 
 /// Where network plugins differ.
@@ -172,8 +190,11 @@ something close to it is at hand."
 #[derive(Debug, clap::Args)]
 pub(crate) struct FlowInput {
     /// Captures: pcap or pcapng, plain or compressed with gzip or zstd; `-` for stdin
-    #[arg(long = "pcap", value_name = "FILE", num_args = 1.., required = true)]
-    pub(crate) pcaps: Vec<PathBuf>,
+    #[arg(long = "pcap", value_name = "FILE", num_args = 1.., required_unless_present = "logs")]
+    pcaps: Vec<PathBuf>,
+    /// Flow logs, as `record` and `merge` write them; several count as one
+    #[arg(long = "log", value_name = "LOG", num_args = 1..)]
+    logs: Vec<PathBuf>,
     #[command(flatten)]
     pub(crate) reading: Reading,
 }
@@ -183,9 +204,35 @@ pub(crate) struct FlowInput {
 pub(crate) struct OptionalFlowInput {
     /// Captures: pcap or pcapng, plain or compressed with gzip or zstd; `-` for stdin
     #[arg(long = "pcap", value_name = "FILE", num_args = 1..)]
-    pub(crate) pcaps: Vec<PathBuf>,
+    pcaps: Vec<PathBuf>,
+    /// Flow logs, as `record` and `merge` write them; several count as one
+    #[arg(long = "log", value_name = "LOG", num_args = 1..)]
+    logs: Vec<PathBuf>,
     #[command(flatten)]
     pub(crate) reading: Reading,
+}
+
+/// What both of them hold.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Flows<'a> {
+    pub(crate) pcaps: &'a [PathBuf],
+    pub(crate) logs: &'a [PathBuf],
+    pub(crate) reading: &'a Reading,
+}
+
+impl FlowInput {
+    /// For reading.
+    pub(crate) fn all(&self) -> Flows<'_> {
+        Flows { pcaps: &self.pcaps, logs: &self.logs, reading: &self.reading }
+    }
+}
+
+impl OptionalFlowInput {
+    /// For reading, if there is anything to read.
+    pub(crate) fn any(&self) -> Option<Flows<'_>> {
+        let is_given = !self.pcaps.is_empty() || !self.logs.is_empty();
+        is_given.then_some(Flows { pcaps: &self.pcaps, logs: &self.logs, reading: &self.reading })
+    }
 }
 
 /// How captures are read.
@@ -578,6 +625,39 @@ pub(crate) struct LintArgs {
     /// Output format
     #[arg(short, long, value_enum, default_value_t = FindingsFormat::Table)]
     pub(crate) output: FindingsFormat,
+    /// No summary, only errors
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
+}
+
+/// What is recorded, and where.
+#[derive(Debug, clap::Args)]
+pub(crate) struct RecordArgs {
+    // Options of live interfaces stand here.
+    /// Captures: pcap or pcapng, plain or compressed with gzip or zstd; `-` for stdin
+    #[arg(long = "pcap", value_name = "FILE", num_args = 1..)]
+    pub(crate) pcaps: Vec<PathBuf>,
+    /// The flow log to write to
+    #[arg(long, value_name = "LOG")]
+    pub(crate) log: PathBuf,
+    /// With the pods, conversations end where an address changes hands
+    #[command(flatten)]
+    pub(crate) cluster: ClusterInput,
+    #[command(flatten)]
+    pub(crate) tunnels: Tunnels,
+    /// No summary, only errors
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct MergeArgs {
+    /// Flow logs
+    #[arg(value_name = "LOG", required = true)]
+    pub(crate) logs: Vec<PathBuf>,
+    /// The flow log to write
+    #[arg(short, long, value_name = "LOG")]
+    pub(crate) output: PathBuf,
     /// No summary, only errors
     #[arg(short, long)]
     pub(crate) quiet: bool,

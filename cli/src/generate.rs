@@ -38,9 +38,10 @@ pub(crate) fn run(args: &GenerateArgs, out: &mut impl Write) -> anyhow::Result<E
     if args.cluster.clusters.is_empty() {
         bail!("policies select pods by label: give the cluster's objects with --cluster FILE");
     }
-    let cluster = input::cluster(&args.cluster)?;
+    let log = input::logs(args.flows.all())?;
+    let cluster = input::cluster_with(&args.cluster, log.as_ref())?;
     let watched = watched(&args.watched, &cluster.inventory)?;
-    let traffic = input::traffic(&args.flows.pcaps, &args.flows.reading, &cluster.inventory, args.quiet)?;
+    let traffic = input::traffic(args.flows.all(), log, &cluster.inventory, args.quiet)?;
     let resolved = resolve(&traffic.tracked.flows, &traffic.tracked.names, &cluster.inventory);
     let options = Options {
         choices: Choices { allow_metadata: args.allow_metadata, exclude },

@@ -16,6 +16,7 @@ mod exit;
 mod expected;
 mod explain;
 mod exposure;
+mod feed;
 mod finding;
 mod flows;
 mod generate;
@@ -23,13 +24,16 @@ mod ignore;
 mod input;
 mod isolation;
 mod lint;
+mod log;
 mod markdown;
+mod merge;
 mod platform;
 mod ports;
 mod reach;
 mod row;
 mod sarif;
 mod selection;
+mod source;
 mod suggestions;
 mod summary;
 mod table;
@@ -64,6 +68,8 @@ fn main() -> ExitCode {
         Command::Diff(args) => diff::run(args, &mut out),
         Command::Unused(args) => unused::run(args, &mut out),
         Command::Lint(args) => lint::run(args, &mut out),
+        Command::Record(args) => feed::run(args, &mut out),
+        Command::Merge(args) => merge::run(args),
     };
     match done.and_then(|exit| out.flush().map(|()| exit).map_err(Into::into)) {
         Ok(exit) => exit.into(),
