@@ -40,7 +40,12 @@ const GRACE: Duration = Duration::from_secs(5);
 /// Runs the command.
 pub(crate) fn run(args: &AgentArgs) -> anyhow::Result<Exit> {
     let stop = Stop::on_signals()?;
-    let recorder = Recorder::open(args.live.options(&args.tunnels))?;
+    let mut options = args.live.options(&args.tunnels);
+    if options.patterns.is_empty() {
+        // What stays within the node's own network namespace is nobody's policy.
+        options.patterns = ["any", "!lo"].into_iter().filter_map(|pattern| pattern.parse().ok()).collect();
+    }
+    let recorder = Recorder::open(options)?;
     if let Some(directory) = args.log.parent().filter(|directory| !directory.as_os_str().is_empty()) {
         std::fs::create_dir_all(directory).with_context(|| directory.display().to_string())?;
     }

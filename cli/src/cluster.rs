@@ -64,6 +64,15 @@ pub(crate) fn wait<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::
 ///
 /// Neither a kubeconfig nor a cluster around this program, or one that cannot be used.
 pub(crate) async fn connect(wanted: &LiveCluster) -> anyhow::Result<Server> {
+    server(wanted, Some(SILENCE)).await
+}
+
+/// The same for watches, which are silent where nothing happens.
+pub(crate) async fn watching(wanted: &LiveCluster) -> anyhow::Result<Server> {
+    server(wanted, None).await
+}
+
+async fn server(wanted: &LiveCluster, silence: Option<Duration>) -> anyhow::Result<Server> {
     let kubeconfig = kubeconfig(wanted.kubeconfig.as_deref())?;
     let (mut config, context) = match kubeconfig {
         Some(kubeconfig) => of_context(kubeconfig, wanted.context.as_deref()).await?,
@@ -79,7 +88,7 @@ pub(crate) async fn connect(wanted: &LiveCluster) -> anyhow::Result<Server> {
         },
     };
     config.connect_timeout = Some(CONNECT);
-    config.read_timeout = Some(SILENCE);
+    config.read_timeout = silence;
     config.reset_reader_on_write = true;
     // `retried` does it, for connections too, and knows when to stop.
     config.default_retry = false;

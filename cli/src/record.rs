@@ -3,7 +3,7 @@
 //! `recorder` asks the kernel for packets and counts conversations, `session` writes them to the flow log, `clock` tells the
 //! time of both. Capture files take the way through `feed`.
 
-mod clock;
+pub(crate) mod clock;
 mod progress;
 pub(crate) mod recorder;
 pub(crate) mod session;
@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 
-use crate::args::{LiveArgs, RecordArgs};
+use crate::args::{LiveArgs, RecordArgs, Tunnels};
 use crate::exit::Exit;
 use crate::feed;
 use crate::input::tunnel_ports;
@@ -35,6 +35,23 @@ pub(crate) fn run(args: &RecordArgs, out: &mut impl Write) -> anyhow::Result<Exi
     }
 }
 
+impl LiveArgs {
+    /// What to record.
+    pub(crate) fn options(&self, tunnels: &Tunnels) -> Options {
+        Options {
+            patterns: self.interfaces.clone(),
+            tunnels: tunnel_ports(tunnels),
+            ring: self.ring,
+            server_names: self.server_names,
+        }
+    }
+
+    /// How often the log is written.
+    pub(crate) fn flush(&self) -> Duration {
+        Duration::from_nanos(u64::try_from(self.flush).unwrap_or_default())
+    }
+}
+
 /// The name of this machine: the kernel's, which is the node's in most clusters.
 fn host_name() -> anyhow::Result<String> {
     let name = std::fs::read_to_string("/proc/sys/kernel/hostname").context("the name of this machine")?;
@@ -42,27 +59,21 @@ fn host_name() -> anyhow::Result<String> {
 }
 
 fn live(args: &RecordArgs, live: &LiveArgs) -> anyhow::Result<Exit> {
-    let observer = live.observer.clone().map_or_else(host_name, Ok)?;
+    let observer = args.observer.clone().map_or_else(host_name, Ok)?;
     // Signals are waited for before anything is there that they could cut in two.
     let stop = stop::Stop::on_signals()?;
-    let options = Options {
-        patterns: live.interfaces.clone(),
-        tunnels: tunnel_ports(&args.tunnels),
-        ring: live.ring,
-        server_names: live.server_names,
-    };
-    let recorder = Recorder::open(options)?;
+    let recorder = Recorder::open(live.options(&args.tunnels))?;
     let mut log = Log::create_or_open(&args.log)?;
     let id = log.observer(&observer, Kind::Record, "", HOUR)?;
-    let mut session = Session::new(recorder, log, id, Duration::from_nanos(live.flush as u64));
+    let mut session = Session::new(recorder, log, id, live.flush());
     let begun = Instant::now();
     let is_over = |session: &mut Session| {
         let passed = begun.elapsed().as_nanos();
-        let stable = live.until_stable.is_some_and(|quiet| {
+        let stable = args.until_stable.is_some_and(|quiet| {
             let last = session.recorder.progress().last_new;
             session.recorder.now().since(last) >= quiet
         });
-        live.duration.is_some_and(|duration| passed >= duration as u128) || stable
+        args.duration.is_some_and(|duration| passed >= duration as u128) || stable
     };
     if !args.quiet {
         let interfaces = session.recorder.progress().interfaces;

@@ -105,9 +105,8 @@ fn copy(path: &Path) -> anyhow::Result<std::fs::File> {
     let mut beside = path.as_os_str().to_owned();
     beside.push(format!(".copy-{}", std::process::id()));
     let beside = PathBuf::from(beside);
-    let copied = log::copy(path, &beside).and_then(|()| {
-        std::fs::File::open(&beside).with_context(|| beside.display().to_string())
-    });
+    let copied = log::copy(path, &beside)
+        .and_then(|()| std::fs::File::open(&beside).with_context(|| beside.display().to_string()));
     let _ = std::fs::remove_file(&beside);
     copied
 }

@@ -39,10 +39,8 @@ pub(crate) struct Status {
 
 impl Status {
     pub(super) fn new(node: &str) -> Status {
-        let mut registry = Registry::with_prefix_and_labels(
-            "ringfence",
-            [("node".into(), node.to_string().into())].into_iter(),
-        );
+        let mut registry =
+            Registry::with_prefix_and_labels("ringfence", [("node".into(), node.to_string().into())].into_iter());
         let (connections, packets, lost) = (Counter::default(), Counter::default(), Counter::default());
         let gauges: [Gauge; 6] = Default::default();
         let [edges, new_edges, held, interfaces, pods, unwritten] = gauges;
@@ -56,7 +54,12 @@ impl Status {
         registry.register("interfaces", "Interfaces that are recorded", interfaces.clone());
         registry.register("pods", "Pods of the node whose addresses are known", pods.clone());
         registry.register("rows_unwritten", "Rows that wait because the log could not be written", unwritten.clone());
-        registry.register_with_unit("log_written", "When the flow log was last written", Unit::Seconds, written.clone());
+        registry.register_with_unit(
+            "log_written",
+            "When the flow log was last written",
+            Unit::Seconds,
+            written.clone(),
+        );
         Status {
             registry,
             connections,
@@ -85,8 +88,8 @@ impl Status {
 
     /// Takes how the recorder is.
     pub(super) fn update(&self, session: &mut Session) {
-        let set = |gauge: &Gauge, value: usize| drop(gauge.set(i64::try_from(value).unwrap_or(i64::MAX)));
-        let count = |counter: &Counter, value: u64| drop(counter.inc_by(value.saturating_sub(counter.get())));
+        let set = |gauge: &Gauge, value: usize| gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
+        let count = |counter: &Counter, value: u64| counter.inc_by(value.saturating_sub(counter.get()));
         *self.turned.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
         let progress = session.recorder.progress();
         count(&self.connections, progress.connections);

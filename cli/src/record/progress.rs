@@ -9,26 +9,32 @@ use crate::summary::number;
 /// How often it changes.
 const EVERY: Duration = Duration::from_secs(1);
 
+/// Nothing was counted for so many seconds: there is no rate.
+const LONG: f64 = 10.0;
+
 /// The line, and what it showed last.
 #[derive(Debug, Default)]
 pub(crate) struct Line {
-    shown: Option<(Instant, u64)>,
+    shown: Option<Instant>,
+    /// Connections, when they changed last, and their rate since the time before that.
+    counted: Option<(u64, Instant, f64)>,
 }
 
 impl Line {
     /// Shows what is there if it is time.
     pub(crate) fn show(&mut self, now: Instant, progress: impl FnOnce() -> Progress) -> io::Result<()> {
-        if self.shown.is_some_and(|(shown, _)| now.saturating_duration_since(shown) < EVERY) {
+        if self.shown.is_some_and(|shown| now.saturating_duration_since(shown) < EVERY) {
             return Ok(());
         }
+        self.shown = Some(now);
         let progress = progress();
-        let rate = self.shown.map_or(0.0, |(shown, connections)| {
-            let passed = now.saturating_duration_since(shown).as_secs_f64();
-            progress.connections.saturating_sub(connections) as f64 / passed.max(0.001)
-        });
-        // Connections are counted at each flush, so the rate is that of the last one until the next.
-        if self.shown.is_none_or(|(_, connections)| connections != progress.connections) {
-            self.shown = Some((now, progress.connections));
+        // Connections are counted at each flush: the rate is that of the last one until the next.
+        let (known, since, rate) = *self.counted.get_or_insert((progress.connections, now, 0.0));
+        let passed = now.saturating_duration_since(since).as_secs_f64();
+        let more = progress.connections.saturating_sub(known);
+        let rate = if more == 0 && passed < LONG { rate } else { more as f64 / passed.max(0.001) };
+        if more > 0 || passed >= LONG {
+            self.counted = Some((progress.connections, now, rate));
         }
         write!(io::stderr(), "\r\x1b[K{}", text(&progress, rate))?;
         io::stderr().flush()

@@ -10,7 +10,7 @@ use capture::live::{Change, Counters, Filter, Interfaces, Kind, Live, MAX_NAMED,
 use capture::packet::TunnelPorts;
 use capture::time::SECOND;
 use capture::track::Flushed;
-use capture::{Decoder, Flow, Limits, LinkType, Opening, Outcome, Protocol, Settings, Socket, Tally, Timestamp, Tracker};
+use capture::{Decoder, Flow, Limits, Opening, Outcome, Protocol, Settings, Socket, Tally, Timestamp, Tracker};
 use rustc_hash::FxHashSet;
 
 use super::clock::{Clock, SetBack, system};
@@ -72,6 +72,8 @@ pub(crate) struct Progress {
     pub(crate) edges: usize,
     /// Of these, how many are new within the last hour.
     pub(crate) new_edges: usize,
+    /// Packets that passed the filter.
+    pub(crate) packets: u64,
     /// Packets that the kernel lost.
     pub(crate) lost: u64,
     /// When the last new edge was seen, or the recording began.
@@ -144,9 +146,8 @@ impl Recorder {
             options,
         };
         recorder.look(started)?;
-        let present = |pattern: &Pattern| {
-            recorder.interfaces.iter().any(|(_, interface)| interface.name == pattern.to_string())
-        };
+        let present =
+            |pattern: &Pattern| recorder.interfaces.iter().any(|(_, interface)| interface.name == pattern.to_string());
         if let Some(missing) =
             recorder.options.patterns.iter().find(|pattern| pattern.is_literal() && !present(pattern))
         {
@@ -243,6 +244,11 @@ impl Recorder {
         self.set_back = Some(back);
     }
 
+    /// The addresses of this machine itself.
+    pub(crate) fn own_addresses(&self) -> &BTreeSet<IpAddr> {
+        &self.own
+    }
+
     /// What the clock shows.
     pub(crate) fn now(&self) -> Timestamp {
         self.clock.now(Instant::now())
@@ -301,6 +307,7 @@ impl Recorder {
         Progress {
             edges: self.edges.known.len(),
             new_edges: self.edges.recent.len(),
+            packets: self.counters.received,
             lost: self.counters.dropped + self.counters.dropped_by_interface,
             interfaces: self.watched.len(),
             held: self.tracker.held(),
@@ -332,7 +339,8 @@ impl Edges {
 /// What was counted since `before`.
 fn difference(now: &Tally, before: &Tally) -> Tally {
     fn less<K: Ord + Clone>(now: &BTreeMap<K, u64>, before: &BTreeMap<K, u64>) -> BTreeMap<K, u64> {
-        let since = now.iter().map(|(key, count)| (key.clone(), count.saturating_sub(before.get(key).copied().unwrap_or(0))));
+        let since =
+            now.iter().map(|(key, count)| (key.clone(), count.saturating_sub(before.get(key).copied().unwrap_or(0))));
         since.filter(|(_, count)| *count > 0).collect()
     }
     let mut tally = now.clone();
@@ -349,6 +357,3 @@ fn difference(now: &Tally, before: &Tally) -> Tally {
     tally.lost -= before.lost;
     tally
 }
-
-/// What the frames of the socket begin with.
-pub(crate) const LINK: LinkType = LinkType::LinuxSll2;

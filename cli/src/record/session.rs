@@ -7,7 +7,8 @@ use capture::file::Interface;
 use capture::{LinkType, Timestamp};
 
 use super::recorder::{Harvest, Progress, Recorder, Watched};
-use crate::log::{Batch, KnownPod, Log, ObserverId, Source, Tenure};
+use crate::log::{Batch, KnownPod, Log, ObserverId, Tenure};
+use crate::source::Source;
 
 /// Rows that wait for a disk that is full, at most. Beyond it recording ends: what is not written down is no evidence.
 const MAX_WAITING: usize = 500_000;
@@ -49,10 +50,24 @@ impl Session {
     }
 
     /// Notes what is known of pods.
-    pub(crate) fn note(&mut self, pod: Option<KnownPod>, tenure: Tenure) {
-        self.recorder.changes_hands(tenure.address, tenure.until.unwrap_or(tenure.since));
+    pub(crate) fn note(&mut self, pod: Option<KnownPod>, tenure: Option<Tenure>) {
+        if let Some(tenure) = &tenure {
+            self.recorder.changes_hands(tenure.address, tenure.until.unwrap_or(tenure.since));
+        }
         self.pods.extend(pod);
-        self.tenures.push(tenure);
+        self.tenures.extend(tenure);
+    }
+
+    /// Notes that this machine's own addresses are those of its node.
+    pub(crate) fn note_own_node(&mut self) {
+        let of_node = |ip: &&std::net::IpAddr| match ip {
+            std::net::IpAddr::V4(ip) => !ip.is_loopback() && !ip.is_link_local(),
+            std::net::IpAddr::V6(ip) => !ip.is_loopback() && !ip.is_unicast_link_local(),
+        };
+        let own = self.recorder.own_addresses().iter().filter(of_node);
+        let tenure =
+            |ip: &std::net::IpAddr| Tenure { address: *ip, pod: String::new(), since: self.started, until: None };
+        self.tenures.extend(own.map(tenure));
     }
 
     /// Writes what came since the last time. Where the disk does not take it, it waits for the next time.
@@ -103,10 +118,8 @@ impl Session {
         let Harvest { at, flushed, watched, counters, tally, unnamed, set_back } = harvest;
         let mut sources: Vec<Source> = watched.iter().map(|watched| source(watched, at)).collect();
         // The kernel counts what it loses for the socket, not for the interfaces.
-        let mut socket = source(
-            &Watched { name: "any".to_string(), since: self.started, frames: 0 },
-            at.max(self.started),
-        );
+        let mut socket =
+            source(&Watched { name: "any".to_string(), since: self.started, frames: 0 }, at.max(self.started));
         for interface in &mut socket.interfaces {
             interface.received = Some(counters.received);
             interface.dropped_by_system = Some(counters.dropped);
