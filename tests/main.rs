@@ -32,6 +32,7 @@ mod examiner;
 #[allow(dead_code, reason = "the tests of the agent use the rest of it")]
 mod fakeapi;
 mod input;
+mod kernel;
 mod libpcap;
 mod lint;
 mod live;

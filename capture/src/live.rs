@@ -147,6 +147,12 @@ impl Live {
 /// `PACKET_IGNORE_OUTGOING` (linux/if_packet.h): libpcap's own direction filter clones every packet first.
 const IGNORE_OUTGOING: i32 = 23;
 
+/// Whether a packet is for another machine: a switch that does not know better sends it everywhere.
+pub fn is_for_others(frame: &Frame<'_>) -> bool {
+    // LINKTYPE_LINUX_SLL2: the packet type is in byte 10; 3 is PACKET_OTHERHOST.
+    frame.data.get(10) == Some(&3)
+}
+
 /// A packet with its interface's index. libpcap was asked for nanoseconds.
 fn frame<'a>(packet: &pcap::Packet<'a>) -> Frame<'a> {
     let pcap::PacketHeader { ts, len, .. } = *packet.header;

@@ -77,6 +77,8 @@ fn fits(pattern: &[u8], name: &[u8]) -> bool {
 pub enum Kind {
     /// One end of a cable: a pod's veth, an uplink, an overlay device.
     Point,
+    /// The same as the port of a switch: what comes in there may be for anybody behind the others.
+    Port,
     /// A bridge: each packet came in through one of its ports before.
     Bridge,
     /// A port of a bond: each packet comes in through the bond, too.
@@ -97,6 +99,7 @@ impl Kind {
             "lo" => Kind::Loopback,
             _ if has("bridge") => Kind::Bridge,
             _ if has("bonding_slave") => Kind::BondPort,
+            _ if has("master") => Kind::Port,
             _ => Kind::Point,
         }
     }
@@ -195,7 +198,7 @@ impl Interfaces {
 
     /// Whether everything that comes in at this machine from elsewhere is recorded.
     pub fn all_recorded(&self) -> bool {
-        self.known.values().all(|interface| interface.recorded || interface.kind != Kind::Point)
+        self.known.values().all(|interface| interface.recorded || !matches!(interface.kind, Kind::Point | Kind::Port))
     }
 }
 

@@ -50,6 +50,8 @@ pub enum Skipped {
     OtherProtocol(u8),
     /// More than [`MAX_TUNNELS`](super::MAX_TUNNELS) tunnels inside each other.
     TooDeep,
+    /// For another machine, as a switch sends it everywhere.
+    Foreign,
 }
 
 impl Skipped {
@@ -67,6 +69,7 @@ impl Skipped {
             Skipped::Encrypted => "encrypted (ESP)".to_string(),
             Skipped::OtherProtocol(number) => format!("IP protocol {number}"),
             Skipped::TooDeep => "too many tunnels".to_string(),
+            Skipped::Foreign => "for another machine".to_string(),
         }
     }
 
@@ -84,6 +87,7 @@ impl Skipped {
             Skipped::Encrypted => "opaque_esp".to_string(),
             Skipped::OtherProtocol(number) => format!("ip_protocol_{number}"),
             Skipped::TooDeep => "too_deep".to_string(),
+            Skipped::Foreign => "foreign".to_string(),
         }
     }
 }
@@ -101,6 +105,7 @@ impl Skipped {
             Skipped::Icmp,
             Skipped::Encrypted,
             Skipped::TooDeep,
+            Skipped::Foreign,
         ];
         let number = |prefix: &str| name.strip_prefix(prefix);
         let link = || number("unknown_link_")?.parse().ok().map(Skipped::UnknownLink);

@@ -6,7 +6,9 @@ use std::net::IpAddr;
 use std::time::Instant;
 
 use anyhow::Context;
-use capture::live::{Change, Counters, Filter, Interfaces, Kind, Live, MAX_NAMED, Pattern, own_addresses};
+use capture::live::{
+    Change, Counters, Filter, Interfaces, Kind, Live, MAX_NAMED, Pattern, is_for_others, own_addresses,
+};
 use capture::packet::TunnelPorts;
 use capture::time::SECOND;
 use capture::track::Flushed;
@@ -45,6 +47,22 @@ pub(crate) struct Watched {
     pub(crate) since: Timestamp,
     /// Frames since the last harvest.
     pub(crate) frames: u64,
+    /// Of these, frames for other machines.
+    pub(crate) foreign: u64,
+    /// The port of a switch.
+    switched: bool,
+}
+
+impl Watched {
+    /// An interface becomes the port of a switch after it was made, and may be used before anybody looks again.
+    fn is_new(&self, time: Timestamp, started: Timestamp) -> bool {
+        self.since > started && time.since(self.since) < 2 * LOOK
+    }
+
+    /// The socket of all interfaces.
+    pub(crate) fn socket(since: Timestamp) -> Watched {
+        Watched { name: "all interfaces".to_string(), since, frames: 0, foreign: 0, switched: true }
+    }
 }
 
 /// What came since the last harvest.
@@ -170,7 +188,9 @@ impl Recorder {
             .watched
             .iter()
             .filter(|(index, watched)| {
-                self.interfaces.get(**index).is_none_or(|there| !there.recorded || there.name != watched.name)
+                self.interfaces.get(**index).is_none_or(|there| {
+                    !there.recorded || there.name != watched.name || watched.switched != (there.kind == Kind::Port)
+                })
             })
             .map(|(index, _)| *index)
             .collect();
@@ -180,6 +200,8 @@ impl Recorder {
                 name: interface.name.clone(),
                 since: interface.since,
                 frames: 0,
+                foreign: 0,
+                switched: interface.kind == Kind::Port,
             });
         }
         let young = |since: Timestamp| now.since(since) < YOUNG;
@@ -206,14 +228,19 @@ impl Recorder {
 
     /// Takes the packets that come within `milliseconds`, or sooner.
     pub(crate) fn step(&mut self, milliseconds: u16) -> anyhow::Result<()> {
-        let Recorder { live, interfaces, tracker, watched, clock, .. } = self;
+        let Recorder { live, interfaces, tracker, watched, clock, started, .. } = self;
         let mut unknown = false;
         let read = live.read(milliseconds, |frame| {
             clock.packet(frame.time);
             match watched.get_mut(&frame.interface) {
                 Some(watched) => {
                     watched.frames += 1;
-                    tracker.frame(0, frame);
+                    // A switch's other ports are its business; what a lone interface sees of others is not for this machine.
+                    if watched.switched || !is_for_others(frame) || watched.is_new(frame.time, *started) {
+                        tracker.frame(0, frame);
+                    } else {
+                        watched.foreign += 1;
+                    }
                 }
                 // It came since somebody looked; its first packets count.
                 None if interfaces.get(frame.interface).is_none() => {
@@ -295,7 +322,7 @@ impl Recorder {
             unnamed,
             set_back: self.set_back.take(),
         };
-        self.watched.values_mut().for_each(|watched| watched.frames = 0);
+        self.watched.values_mut().for_each(|watched| (watched.frames, watched.foreign) = (0, 0));
         (self.counters, self.tally) = (counters, tally);
         Ok(harvest)
     }

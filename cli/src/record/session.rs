@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use capture::file::Interface;
+use capture::packet::Skipped;
 use capture::{LinkType, Timestamp};
 
 use super::recorder::{Harvest, Progress, Recorder, Watched};
@@ -115,11 +116,16 @@ impl Session {
     }
 
     fn batch(&mut self, harvest: Harvest) -> Batch {
-        let Harvest { at, flushed, watched, counters, tally, unnamed, set_back } = harvest;
+        let Harvest { at, flushed, watched, counters, mut tally, unnamed, set_back } = harvest;
+        // Every frame is in one bucket.
+        let foreign: u64 = watched.iter().map(|watched| watched.foreign).sum();
+        if foreign > 0 {
+            tally.decoded.frames += foreign;
+            *tally.decoded.skipped.entry(Skipped::Foreign).or_default() += foreign;
+        }
         let mut sources: Vec<Source> = watched.iter().map(|watched| source(watched, at)).collect();
         // The kernel counts what it loses for the socket, not for the interfaces.
-        let mut socket =
-            source(&Watched { name: "any".to_string(), since: self.started, frames: 0 }, at.max(self.started));
+        let mut socket = source(&Watched::socket(self.started), at);
         for interface in &mut socket.interfaces {
             interface.received = Some(counters.received);
             interface.dropped_by_system = Some(counters.dropped);
