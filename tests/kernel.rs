@@ -6,12 +6,13 @@ mod space;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
-use std::time::Duration;
+use std::process::Command;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
 use crate::program::run;
-use space::Network;
+use space::{Network, signal};
 
 /// The cluster that the namespaces stand for.
 const CLUSTER: &str = include_str!("kernel/cluster.yaml");
@@ -138,4 +139,87 @@ fn two_nodes_are_recorded_as_they_talk() {
     let generated = run(directory.path(), &format!("generate {both}"));
     assert_eq!(generated.exit, 0, "{}", generated.stderr);
     assert!(generated.stderr.contains("none denied"), "{}", generated.stderr);
+}
+
+/// All connections of a log.
+fn connections(directory: &Path, log: &str) -> u64 {
+    edges(directory, &format!("--log {log}")).values().sum()
+}
+
+#[test]
+fn a_recorder_that_is_killed_loses_its_last_moment() {
+    let Some(mut network) = Network::new("a killed recorder") else { return };
+    let directory = tempfile::tempdir().unwrap();
+    let log = directory.path().join("log.db").display().to_string();
+    network.serve_http("b1", &["10.244.1.11:8081"]);
+    let args = format!("-i any,!lo --observer n1 --flush 1s --log {log}");
+    let (mut made, mut known) = (0, 0);
+    for round in 0..3 {
+        let recorder = network.record("n1", &args);
+        // What was made until a flush and a moment before the end is in the log.
+        let begun = Instant::now();
+        let mut safe = 0;
+        while begun.elapsed() < Duration::from_secs(4) {
+            network.fetch("a1", "http://10.244.1.11:8081/");
+            made += 1;
+            if begun.elapsed() < Duration::from_millis(2200) {
+                safe = made;
+            }
+        }
+        signal(network.process(&recorder), "KILL");
+        network.ended(recorder);
+        let found = connections(directory.path(), &log);
+        assert!((safe..=made).contains(&found), "round {round}: {found}, between {safe} and {made}");
+        (known, made) = (found, found);
+    }
+    // It goes on where it was, and a clean end loses nothing.
+    let recorder = network.record("n1", &args);
+    (0..5).for_each(|_| network.fetch("a1", "http://10.244.1.11:8081/"));
+    assert_eq!(network.stop(recorder).exit, 0);
+    assert_eq!(connections(directory.path(), &log), known + 5);
+}
+
+#[test]
+fn a_full_disk_is_waited_for() {
+    let Some(mut network) = Network::new("a full disk") else { return };
+    let directory = tempfile::tempdir().unwrap();
+    let disk = Disk::new(&directory.path().join("disk"), "200k");
+    let log = disk.0.join("log.db").display().to_string();
+    network.serve_http("b1", &["10.244.1.11:8081"]);
+    // The log is made, and then there is no room.
+    let recorder = network.record("n1", &format!("-i any,!lo --observer n1 --flush 1s --log {log}"));
+    let ballast = disk.0.join("ballast");
+    let _ = fs::write(&ballast, vec![0; 200 << 10]);
+    (0..20).for_each(|_| network.fetch("a1", "http://10.244.1.11:8081/"));
+    network.wait(Duration::from_secs(3));
+    disk.resize("20m");
+    network.wait(Duration::from_secs(2));
+    let end = network.stop(recorder);
+    assert_eq!(end.exit, 0, "{}", end.stderr);
+    assert!(end.stderr.contains("will try again"), "{}", end.stderr);
+    assert_eq!(connections(directory.path(), &log), 20);
+}
+
+/// A file system in memory.
+struct Disk(std::path::PathBuf);
+
+impl Disk {
+    fn new(at: &Path, size: &str) -> Disk {
+        fs::create_dir_all(at).unwrap();
+        let options = format!("size={size}");
+        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", &options, "tmpfs"]).arg(at).status().unwrap();
+        assert!(mounted.success());
+        Disk(at.to_path_buf())
+    }
+
+    fn resize(&self, size: &str) {
+        let options = format!("remount,size={size}");
+        assert!(Command::new("mount").args(["-o", &options]).arg(&self.0).status().unwrap().success());
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(&self.0).status();
+    }
 }

@@ -37,7 +37,7 @@ use ends::{Address, Ends};
 use gather::{Gathered, Moments, passed};
 pub use limit::Limits;
 use live::Live;
-pub use live::{Flushed, Row, Sight};
+pub use live::{Flushed, Row, SETTLED, Sight};
 
 /// Whether a datagram asks or answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -51,6 +51,7 @@ pub(crate) fn run(args: &AgentArgs) -> anyhow::Result<Exit> {
     }
     let mut log = Log::create_or_open(&args.log)?;
     let observer = log.observer(&args.node, Kind::Agent, &args.node, HOUR)?;
+    log.adopt(observer)?;
     let session = Session::new(recorder, log, observer, args.live.flush());
     let status = Arc::new(Status::new(&args.node));
     let (changes, told) = mpsc::channel(WAITING);

@@ -20,6 +20,25 @@ use synth::unused::gate::Gate;
 pub(crate) struct Args {
     #[command(subcommand)]
     pub(crate) command: Command,
+    #[command(flatten)]
+    pub(crate) logging: Logging,
+}
+
+/// What is told on the way.
+#[derive(Debug, Clone, Copy, clap::Args)]
+pub(crate) struct Logging {
+    /// Say more about what is done, twice for everything; RUST_LOG names parts and levels
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub(crate) verbose: u8,
+    /// How it is said
+    #[arg(long, global = true, value_enum, value_name = "text|json", default_value_t = LogFormat::Text, hide_possible_values = true)]
+    pub(crate) log_format: LogFormat,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormat {
+    Text,
+    Json,
 }
 
 const EXITS: &str =

@@ -29,6 +29,7 @@ mod input;
 mod isolation;
 mod lint;
 mod log;
+mod logging;
 mod markdown;
 mod merge;
 mod platform;
@@ -69,6 +70,7 @@ fn main() -> ExitCode {
             return if error.use_stderr() { Exit::Unusable.into() } else { Exit::Fine.into() };
         }
     };
+    logging::begin(args.logging);
     let mut out = io::BufWriter::new(io::stdout().lock());
     let done = match &args.command {
         Command::Flows(args) => flows::run(args, &mut out),

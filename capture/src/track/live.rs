@@ -24,8 +24,8 @@ use crate::time::{SECOND, Timestamp};
 
 use views::Views;
 
-/// Nothing overtakes a packet by more, in nanoseconds.
-const SETTLED: i64 = 2 * SECOND;
+/// Nothing overtakes a packet by more, in nanoseconds: what is younger may still turn out to be something else.
+pub const SETTLED: i64 = 2 * SECOND;
 
 /// An attempt waits this long for its answer: TCP repeats its SYN for about two minutes (RFC 9293 §3.8.3, R2).
 pub(super) const PENDING: i64 = 130 * SECOND;
@@ -45,7 +45,8 @@ pub type Row = (Timestamp, Flow);
 pub struct Flushed {
     /// To be added to the log.
     pub rows: Vec<Row>,
-    /// Attempts and one-way conversations that may still be answered: all of them, instead of those of the last flush.
+    /// Conversations of which nobody knows yet what they will be, as they are now: all of them, instead of those of the
+    /// last flush.
     pub pending: Vec<Row>,
     /// Names of addresses.
     pub names: Names,

@@ -97,6 +97,18 @@ impl Log {
         self.change(|writer| writer.append(observer, batch))
     }
 
+    /// Counts what an earlier run of a recorder left pending, as it was: that run comes to no other end.
+    pub(crate) fn adopt(&mut self, observer: ObserverId) -> anyhow::Result<()> {
+        self.change(|writer| {
+            let left = writer.rows(&PENDING, observer)?;
+            for row in &left {
+                writer.put(&FLOW, row, Mode::Add)?;
+            }
+            writer.clear(&PENDING, observer)?;
+            writer.flushed(observer).map(drop)
+        })
+    }
+
     /// Runs `write` in a transaction: all that it puts is there afterwards, or nothing.
     pub(super) fn change<T>(&mut self, write: impl FnOnce(&mut Writer<'_>) -> anyhow::Result<T>) -> anyhow::Result<T> {
         let run = || {
@@ -205,6 +217,16 @@ impl Writer<'_> {
         let mut statement = self.transaction.prepare_cached(&table.replace())?;
         statement.execute(params_from_iter(key.iter().chain(&combined)))?;
         Ok(())
+    }
+
+    /// An observer's rows of a table.
+    fn rows(&self, table: &Table, observer: ObserverId) -> anyhow::Result<Vec<Vec<Value>>> {
+        let columns: Vec<String> = table.columns.iter().map(|(name, _)| format!("\"{name}\"")).collect();
+        let text = format!("SELECT {} FROM {} WHERE observer = ?1", columns.join(", "), table.name);
+        let mut statement = self.transaction.prepare_cached(&text)?;
+        let row = |row: &rusqlite::Row<'_>| (0..columns.len()).map(|at| row.get(at)).collect();
+        let rows = statement.query_map([observer.0], row)?;
+        Ok(rows.collect::<Result<_, _>>()?)
     }
 
     /// Takes an observer's rows out of a table.

@@ -11,7 +11,7 @@ use capture::live::{
 };
 use capture::packet::TunnelPorts;
 use capture::time::SECOND;
-use capture::track::Flushed;
+use capture::track::{Flushed, SETTLED};
 use capture::{Decoder, Flow, Limits, Opening, Outcome, Protocol, Settings, Socket, Tally, Timestamp, Tracker};
 use rustc_hash::FxHashSet;
 
@@ -286,8 +286,8 @@ impl Recorder {
         self.tracker.changes_hands(ip, at);
     }
 
-    /// What came since the last time.
-    pub(crate) fn harvest(&mut self) -> anyhow::Result<Harvest> {
+    /// What came since the last time; `last` if nothing comes after it.
+    pub(crate) fn harvest(&mut self, last: bool) -> anyhow::Result<Harvest> {
         let instant = Instant::now();
         if let Some(back) = self.clock.adjust(instant, system) {
             self.set_back(back);
@@ -300,7 +300,7 @@ impl Recorder {
             true => inside && (own.contains(&client) || client.is_loopback()),
             false => all,
         };
-        let flushed = self.tracker.flush(at, &sight);
+        let flushed = self.tracker.flush(if last { at.plus(SETTLED) } else { at }, &sight);
         for (_, flow) in &flushed.rows {
             self.progress.connections += flow.connections;
             self.edges.note(flow, at, &mut self.progress.last_new);

@@ -45,7 +45,7 @@ impl Session {
     pub(crate) fn step(&mut self) -> anyhow::Result<()> {
         self.recorder.step(200)?;
         if self.flushed.elapsed() >= self.every {
-            self.flush()?;
+            self.flush(false)?;
         }
         Ok(())
     }
@@ -72,9 +72,9 @@ impl Session {
     }
 
     /// Writes what came since the last time. Where the disk does not take it, it waits for the next time.
-    pub(crate) fn flush(&mut self) -> anyhow::Result<()> {
+    fn flush(&mut self, last: bool) -> anyhow::Result<()> {
         self.flushed = Instant::now();
-        let harvest = self.recorder.harvest()?;
+        let harvest = self.recorder.harvest(last)?;
         let at = harvest.at;
         let batch = self.batch(harvest);
         // Attempts that wait are told anew each time.
@@ -108,7 +108,7 @@ impl Session {
     /// # Errors
     /// Where it cannot be written.
     pub(crate) fn finish(mut self) -> anyhow::Result<Progress> {
-        self.flush()?;
+        self.flush(true)?;
         if let Some(batch) = self.waiting.front() {
             self.log.append(self.observer, batch)?;
         }

@@ -160,7 +160,7 @@ impl<A: Address> Family<A> {
             *evicted += u64::from(episode.last < moment.idle && !episode.is_over());
             self.gathered.count(alike, single);
             episode.set_counted();
-        } else if !episode.is_counted() && outcome.is_attempt() {
+        } else if !episode.is_counted() {
             self.live.pend(alike, single, &self.gathered);
         }
         leaves
@@ -168,7 +168,7 @@ impl<A: Address> Family<A> {
 }
 
 impl<A: Address> Live<A> {
-    /// Notes an attempt that may still be answered.
+    /// Notes what may still become something else: an attempt that is answered, an opening that turns out to be a probe.
     pub(super) fn pend(&mut self, alike: Alike<A>, single: Single, gathered: &super::super::gather::Gathered<A>) {
         self.pending.add(gathered.placed(alike, single.first), Single { counted: false, ..single });
     }

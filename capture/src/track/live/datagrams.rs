@@ -98,9 +98,7 @@ impl<A: Address> Family<A> {
                 self.gathered.count(alike, Single { counted: !counts, ..single });
                 counted.push(number);
             } else if !conversation.is_counted() {
-                if outcome != Outcome::Answered {
-                    self.live.pend(alike, single, &self.gathered);
-                }
+                self.live.pend(alike, single, &self.gathered);
                 keep.push(true);
                 continue;
             }
