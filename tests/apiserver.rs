@@ -6,7 +6,7 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::{Mutex, OnceLock};
 
@@ -269,9 +269,4 @@ pub fn path_of(object: &Value) -> String {
     }
     let namespace = object["metadata"]["namespace"].as_str().unwrap_or("default");
     format!("/{root}/{version}/namespaces/{namespace}/{resource}")
-}
-
-/// The path of the program's folder with cases, sorted.
-pub fn is_yaml(path: &Path) -> bool {
-    path.extension().is_some_and(|extension| extension == "yaml")
 }

@@ -29,6 +29,7 @@ mod cases;
 mod completeness;
 mod conformance;
 mod corpus;
+mod deploy;
 mod doubts;
 mod engine;
 mod evidence;
