@@ -8,6 +8,7 @@ use std::process::Command;
 use std::sync::Once;
 
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 
 use crate::apiserver::{Caller, Server, documents, path_of, server};
 use crate::program::run;
@@ -268,4 +269,43 @@ fn lint_knows_that_agents_are_on_the_host_network() {
     let findings = findings["findings"].as_array().unwrap();
     let ids: Vec<&Value> = findings.iter().map(|finding| &finding["id"]).collect();
     assert_eq!(ids, ["host-network-only", "host-network-only"], "{}", found.stdout);
+}
+
+/// The manifest for krew fits the archive, which holds the binary by the plugin's name and the licence.
+#[test]
+fn the_plugin_is_packed() {
+    let directory = tempfile::tempdir().unwrap();
+    // Whatever the binary is: this one packs quickly.
+    let binary = directory.path().join("ringfence");
+    fs::write(&binary, "#!/bin/sh\necho packed\n").unwrap();
+    let pack = || {
+        let packed = Command::new("bash")
+            .arg(Path::new(DEPLOY).join("krew/fill.sh"))
+            .args([&binary, Path::new("https://example.com/ringfence/"), directory.path()])
+            .output()
+            .unwrap();
+        assert!(packed.status.success(), "{}", String::from_utf8_lossy(&packed.stderr));
+        PathBuf::from(String::from_utf8(packed.stdout).unwrap().trim_end())
+    };
+    let archive = pack();
+    let bytes = fs::read(&archive).unwrap();
+    let sum: String = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+    let text = fs::read_to_string(directory.path().join("ringfence.yaml")).unwrap();
+    let [plugin] = documents(&text).try_into().unwrap();
+    assert_eq!(plugin["metadata"]["name"], "ringfence");
+    assert_eq!(plugin["spec"]["version"], concat!("v", env!("CARGO_PKG_VERSION")));
+    let [platform] = plugin["spec"]["platforms"].as_array().unwrap().as_slice() else { panic!("{plugin}") };
+    let name = archive.file_name().unwrap().to_str().unwrap();
+    let folder = concat!("https://example.com/ringfence/releases/download/v", env!("CARGO_PKG_VERSION"));
+    assert_eq!(platform["uri"], format!("{folder}/{name}"));
+    assert_eq!((&platform["sha256"], &platform["bin"]), (&json!(sum), &json!("kubectl-ringfence")));
+    let unpacked = Command::new("tar").arg("-xzf").arg(&archive).arg("-C").arg(directory.path()).status().unwrap();
+    assert!(unpacked.success());
+    for file in platform["files"].as_array().unwrap() {
+        assert!(directory.path().join(file["from"].as_str().unwrap()).is_file(), "{file}");
+    }
+    let ran = Command::new(directory.path().join("kubectl-ringfence")).output().unwrap();
+    assert_eq!(ran.stdout, b"packed\n");
+    pack();
+    assert_eq!(fs::read(&archive).unwrap(), bytes, "the same binary makes the same archive");
 }
