@@ -41,9 +41,9 @@ if [ ! -f "$libraries/libpcap.a" ]; then
       "Dir::State::lists \"$work/apt/lists\"" "Dir::Cache \"$work/apt/cache\"" 'APT::Sandbox::User ""' >"$work/apt.conf"
     (
       cd "$work"
-      APT_CONFIG=$work/apt.conf apt-get update -qq >&2
-      APT_CONFIG=$work/apt.conf apt-get source --download-only -qq libpcap >&2
-    )
+      export APT_CONFIG=$work/apt.conf
+      apt-get update -qq >&2 && apt-get source --download-only -qq libpcap >&2
+    ) || cannot "apt-get has no source package libpcap"
     source=$work/libpcap_$version.orig.tar.gz
   fi
   echo "$archive_sha256  $source" | sha256sum --check --quiet >&2

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::fs;
 use std::io::{Read, Write as _};
-use std::net::{IpAddr, TcpListener, UdpSocket};
+use std::net::{IpAddr, TcpListener, TcpStream, UdpSocket};
 use std::path::Path;
 use std::thread;
 
@@ -171,19 +171,33 @@ fn the_pod_proxy_dials_pods() {
     assert!(refused.status == 400 && refused.text.contains("address not allowed"), "{refused:?}");
 }
 
-/// What was stored is still there; the port is the same, so that clients find the server again.
+/// What was stored is still there, and the port is the same, so that clients find the server again. After a compaction
+/// nobody can watch from a version before it.
 #[test]
 fn it_comes_back_with_what_it_stored() {
     if server("API server").is_none() {
         return;
     }
     let server = Server::start(&[]).unwrap();
+    let version = |path: &str| {
+        let version = &server.admin().get(path).expect_status(200)["metadata"]["resourceVersion"];
+        version.as_str().unwrap().to_string()
+    };
+    let before = version("/api/v1/namespaces");
     server.namespace("kept");
     let port = server.port();
+    server.compact();
     server.stop();
-    assert!(std::net::TcpStream::connect(("127.0.0.1", port)).is_err());
-    assert!(std::net::TcpStream::connect(("127.0.0.1", server.etcd_port())).is_ok());
+    assert!(TcpStream::connect(("127.0.0.1", port)).is_err());
+    assert!(TcpStream::connect(("127.0.0.1", server.etcd_port())).is_ok());
     server.restart();
     assert_eq!(server.port(), port);
-    server.admin().get("/api/v1/namespaces/kept").expect_status(200);
+    let after = version("/api/v1/namespaces/kept");
+    let watch = |from: &str| {
+        let path = format!("/api/v1/namespaces?watch=true&timeoutSeconds=1&resourceVersion={from}");
+        server.admin().get(&path)
+    };
+    let (expired, fine) = (watch(&before), watch(&after));
+    assert!(expired.text.contains(r#""code":410"#), "{expired:?}");
+    assert!(fine.status == 200 && !fine.text.contains("ERROR"), "{fine:?}");
 }

@@ -259,6 +259,9 @@ fn versions_agree() {
     assert_eq!((&chart["version"], &chart["appVersion"]), (&json!(version), &json!(version)));
     let daemons = manifests().into_iter().find(|object| object["kind"] == "DaemonSet").unwrap();
     assert_eq!(daemons["spec"]["template"]["spec"]["containers"][0]["image"], format!("ringfence:{version}"));
+    let dockerfile = fs::read_to_string(Path::new(DEPLOY).join("Dockerfile")).unwrap();
+    let toolchain = concat!("FROM rust:", env!("CARGO_PKG_RUST_VERSION"), "-");
+    assert!(dockerfile.contains(toolchain) && dockerfile.contains(&format!("ringfence:{version}")), "{dockerfile}");
 }
 
 /// `lint` has one thing to say, which the manifests say too: the agents' network is that of their nodes.

@@ -36,3 +36,11 @@ if command -v cargo-deny >/dev/null; then
 else
   echo "skipped: cargo-deny is not installed"
 fi
+step "static binary"
+status=0
+binary=$(bash deploy/static.sh) || status=$?
+case $status in
+  0) bash deploy/alone.sh "$binary" ;;
+  3) echo "skipped: the static binary" ;;
+  *) exit "$status" ;;
+esac
