@@ -192,7 +192,8 @@ fn it_comes_back_with_what_it_stored() {
     assert!(TcpStream::connect(("127.0.0.1", server.etcd_port())).is_ok());
     server.restart();
     assert_eq!(server.port(), port);
-    let after = version("/api/v1/namespaces/kept");
+    server.admin().get("/api/v1/namespaces/kept").expect_status(200);
+    let after = version("/api/v1/namespaces");
     let watch = |from: &str| {
         let path = format!("/api/v1/namespaces?watch=true&timeoutSeconds=1&resourceVersion={from}");
         server.admin().get(&path)
