@@ -46,6 +46,34 @@ fn usage() {
     ]);
 }
 
+/// As a plugin of kubectl the program says what its users type.
+#[cfg(unix)]
+#[test]
+fn usage_by_the_name_of_the_plugin() {
+    let directory = directory(&[]);
+    let program = command(directory.path()).get_program().to_owned();
+    let said = |name: &str, args: &[&str]| {
+        let path = directory.path().join(name);
+        std::os::unix::fs::symlink(&program, &path).unwrap();
+        let output = std::process::Command::new(&path).args(args).output().unwrap();
+        std::fs::remove_file(&path).unwrap();
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        text(output.stdout) + &text(output.stderr)
+    };
+    for (args, usage) in [
+        (&["--help"][..], "Usage: NAME <COMMAND>"),
+        (&["flows", "--help"], "Usage: NAME flows "),
+        (&["flows", "--colour"], "Usage: NAME flows "),
+        (&["flows"], "Usage: NAME flows --pcap <FILE>"),
+    ] {
+        for (file, name) in [("kubectl-ringfence", "kubectl ringfence"), ("ringfence", "ringfence")] {
+            let (said, usage) = (said(file, args), usage.replace("NAME", name));
+            assert!(said.contains(&usage), "{usage}: {said}");
+        }
+    }
+    assert!(said("kubectl-ringfence", &["--version"]).starts_with("ringfence "));
+}
+
 /// `--since` is inclusive, `--until` is not.
 #[test]
 fn only_the_time_asked_for() {

@@ -16,7 +16,7 @@ const SEEDS: &str = "1,2";
 const FLOWS: &str = "missing=0 unexpected=0 outcome_wrong=0 count_off=0";
 
 /// The examiner's program, where it can run.
-fn examiner() -> Result<PathBuf, &'static str> {
+pub fn examiner() -> Result<PathBuf, &'static str> {
     let program = shared::folder().ok_or("no shared folder")?.join("examiner/examiner.py");
     let yaml = Command::new("python3").args(["-c", "import yaml"]).output();
     match yaml {
@@ -27,7 +27,7 @@ fn examiner() -> Result<PathBuf, &'static str> {
 }
 
 /// Runs a subcommand of the examiner in a directory; its output.
-fn ask(program: &Path, directory: &Path, args: &str) -> String {
+pub fn ask(program: &Path, directory: &Path, args: &str) -> String {
     let output =
         Command::new("python3").arg(program).args(args.split_whitespace()).current_dir(directory).output().unwrap();
     let stderr = String::from_utf8_lossy(&output.stderr);
@@ -51,7 +51,7 @@ fn examine(kind: &str, examine_one: fn(&Path, &Path, &str) -> Vec<String>) {
 }
 
 /// The captures and objects of a scenario.
-fn input(directory: &Path) -> String {
+pub fn input(directory: &Path) -> String {
     let truth = truth(directory);
     let captures: Vec<&str> = truth["captures"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
     format!("--pcap {} --cluster cluster.yaml", captures.join(" "))

@@ -13,10 +13,14 @@
 //! traffic, `rendering` for any policy; `live` is the live cluster, played by `fakeapi`; `libpcap`, `captures`, `examiner`,
 //! `applications` and `npguard` ask others: a capture library, another decoder of public captures, an independent
 //! examiner, the manifests of real applications, and another analyzer of policies (`shared` knows where they are).
+//!
+//! `apiserver` runs a real API server, which `admission` asks about policies and `deploy` about the manifests.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod account;
+mod admission;
+mod apiserver;
 mod applications;
 mod arguments;
 mod awaited;
@@ -25,6 +29,7 @@ mod cases;
 mod completeness;
 mod conformance;
 mod corpus;
+mod deploy;
 mod doubts;
 mod engine;
 mod evidence;

@@ -1,11 +1,12 @@
 //! What the user types.
 
-use std::path::PathBuf;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
 
 use capture::Timestamp;
 use capture::live::Pattern;
 use capture::time::SECOND;
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use ipnet::IpNet;
 use synth::lint::{Id, Severity};
 use synth::unused::gate::Gate;
@@ -39,6 +40,23 @@ pub(crate) struct Logging {
 pub(crate) enum LogFormat {
     Text,
     Json,
+}
+
+impl Args {
+    /// Reads a command line, of which the first word is the name that the program was called by: as a plugin of kubectl it
+    /// is the file `kubectl-ringfence`, and its users type two words.
+    ///
+    /// # Errors
+    /// What the user typed is not understood, or asks for help or the version.
+    pub(crate) fn read(line: impl IntoIterator<Item = OsString>) -> Result<Args, clap::Error> {
+        let line: Vec<OsString> = line.into_iter().collect();
+        let mut command = Args::command();
+        if line.first().is_some_and(|name| Path::new(name).file_stem() == Some("kubectl-ringfence".as_ref())) {
+            command = command.bin_name("kubectl ringfence");
+        }
+        let matches = command.try_get_matches_from_mut(line)?;
+        Args::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
+    }
 }
 
 const EXITS: &str =
