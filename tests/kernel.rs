@@ -1,7 +1,7 @@
 //! Live traffic on a real kernel: two nodes of network namespaces (`kernel/network`), real servers and clients, and recorders
 //! on both nodes at once. Needs root, and programs that `.ci/setup` installs.
 
-mod space;
+pub mod space;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -15,10 +15,10 @@ use crate::program::run;
 use space::{Network, signal};
 
 /// The cluster that the namespaces stand for.
-const CLUSTER: &str = include_str!("kernel/cluster.yaml");
+pub const CLUSTER: &str = include_str!("kernel/cluster.yaml");
 
 /// `client -> server:port/protocol outcome direction`, and connections.
-fn edges(directory: &Path, args: &str) -> BTreeMap<String, u64> {
+pub fn edges(directory: &Path, args: &str) -> BTreeMap<String, u64> {
     let shown = run(directory, &format!("flows -o json -q {args}"));
     assert_eq!(shown.exit, 0, "{}", shown.stderr);
     let side = |side: &Value| match side["type"].as_str().unwrap() {
@@ -43,7 +43,7 @@ fn edges(directory: &Path, args: &str) -> BTreeMap<String, u64> {
 }
 
 #[track_caller]
-fn assert_edges(what: &str, found: &BTreeMap<String, u64>, expected: &[(&str, u64)]) {
+pub fn assert_edges(what: &str, found: &BTreeMap<String, u64>, expected: &[(&str, u64)]) {
     let lines = |edges: &mut dyn Iterator<Item = (String, u64)>| {
         edges.map(|(edge, count)| format!("{edge} x {count}")).collect::<Vec<_>>().join("\n")
     };

@@ -20,6 +20,7 @@
 
 mod account;
 mod admission;
+mod agents;
 mod apiserver;
 mod applications;
 mod arguments;

@@ -13,6 +13,7 @@ use futures::StreamExt;
 use crate::args::CollectArgs;
 use crate::cluster::{self, Server, explained};
 use crate::exit::Exit;
+use crate::log;
 
 use fetch::{Agent, agents, fetch};
 
@@ -38,21 +39,12 @@ pub(crate) fn run(args: &CollectArgs) -> anyhow::Result<Exit> {
         bail!("{}: no agent gave its flow log, so {} is not written", server.name, args.output.display());
     }
     let logs: Vec<PathBuf> = fetched.iter().map(|(_, path)| path.clone()).collect();
-    merge(&args.output, &logs)?;
+    log::write(&args.output, &logs)?;
     if !args.quiet {
         let all = fetched.len() + failed.len();
         writeln!(err, "{}: flow logs of {} of {all} agents in {}", server.name, fetched.len(), args.output.display())?;
     }
     Ok(if failed.is_empty() { Exit::Fine } else { Exit::Unusable })
-}
-
-/// Merges flow logs into one.
-///
-/// # Errors
-///
-/// Always: this build has no flow log yet.
-fn merge(into: &Path, from: &[PathBuf]) -> anyhow::Result<()> {
-    bail!("{}: {} flow logs were fetched, and this build cannot merge flow logs", into.display(), from.len())
 }
 
 /// Agents and what became of each: its log's file, or why there is none. Both sorted by name.

@@ -153,6 +153,13 @@ impl Network {
         }
     }
 
+    /// What an address answers to an HTTP request.
+    pub fn answer(&self, space: &str, url: &str) -> String {
+        let mut curl = self.within(space, "curl");
+        let output = curl.args(["-s", "-m", "5", url]).stdout(Stdio::piped()).output().unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    }
+
     /// One question over UDP.
     #[track_caller]
     pub fn dig(&self, space: &str, address: &str, port: u16) {
@@ -184,11 +191,22 @@ impl Network {
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
     }
 
+    /// Gives this machine an address beside the nodes.
+    pub fn join(&self, address: &str) {
+        let made = Command::new(script()).args(["api", &self.prefix, address]).output().unwrap();
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    }
+
     /// Starts `ringfence record` on a node, and waits until it does.
     pub fn record(&mut self, node: &str, args: &str) -> Recorder {
+        self.run(node, &format!("record {args}"), "recording")
+    }
+
+    /// Starts the program on a node, and waits until it has said `word`.
+    pub fn run(&mut self, node: &str, args: &str, word: &str) -> Recorder {
         let program = command(self.scratch.path());
         let mut record = self.within(node, env!("CARGO_BIN_EXE_ringfence"));
-        record.arg("record").args(args.split_whitespace());
+        record.args(args.split_whitespace());
         for (name, value) in program.get_envs() {
             match value {
                 Some(value) => record.env(name, value),
@@ -198,7 +216,7 @@ impl Network {
         let said = self.scratch.path().join(format!("record-{}", self.children.len()));
         record.stderr(std::fs::File::create(&said).unwrap());
         let place = self.start(record);
-        until("the recorder", || std::fs::read_to_string(&said).is_ok_and(|text| text.contains("recording")));
+        until(args, || std::fs::read_to_string(&said).is_ok_and(|text| text.contains(word)));
         Recorder(place)
     }
 
@@ -232,7 +250,7 @@ pub fn signal(process: u32, name: &str) {
 }
 
 #[track_caller]
-fn until(what: &str, mut test: impl FnMut() -> bool) {
+pub fn until(what: &str, mut test: impl FnMut() -> bool) {
     let begun = Instant::now();
     while !test() {
         assert!(begun.elapsed() < Duration::from_secs(20), "{what} does not come up");

@@ -26,7 +26,8 @@ pub(crate) struct Status {
     new_edges: Gauge,
     held: Gauge,
     interfaces: Gauge,
-    pods: Gauge,
+    /// What the watch told.
+    changes: Counter,
     unwritten: Gauge,
     written: Gauge<f64, AtomicU64>,
     /// The node's pods have been listed.
@@ -42,8 +43,9 @@ impl Status {
         let mut registry =
             Registry::with_prefix_and_labels("ringfence", [("node".into(), node.to_string().into())].into_iter());
         let (connections, packets, lost) = (Counter::default(), Counter::default(), Counter::default());
-        let gauges: [Gauge; 6] = Default::default();
-        let [edges, new_edges, held, interfaces, pods, unwritten] = gauges;
+        let gauges: [Gauge; 5] = Default::default();
+        let [edges, new_edges, held, interfaces, unwritten] = gauges;
+        let changes = Counter::default();
         let written = Gauge::<f64, AtomicU64>::default();
         registry.register("connections", "Connections and UDP conversations counted", connections.clone());
         registry.register("packets", "Packets that passed the in-kernel filter", packets.clone());
@@ -52,7 +54,7 @@ impl Status {
         registry.register("edges_new", "Edges first seen within the last hour", new_edges.clone());
         registry.register("conversations_held", "Conversations in memory", held.clone());
         registry.register("interfaces", "Interfaces that are recorded", interfaces.clone());
-        registry.register("pods", "Pods of the node whose addresses are known", pods.clone());
+        registry.register("pod_changes", "Addresses that pods of the node took or left", changes.clone());
         registry.register("rows_unwritten", "Rows that wait because the log could not be written", unwritten.clone());
         registry.register_with_unit(
             "log_written",
@@ -69,7 +71,7 @@ impl Status {
             new_edges,
             held,
             interfaces,
-            pods,
+            changes,
             unwritten,
             written,
             listed: AtomicBool::new(false),
@@ -82,7 +84,10 @@ impl Status {
     pub(super) fn told(&self, change: &Change) {
         match change {
             Change::Complete { .. } => self.listed.store(true, Ordering::Relaxed),
-            Change::Held { .. } | Change::Released { .. } | Change::OnHost { .. } => {}
+            Change::Held { .. } | Change::Released { .. } => {
+                self.changes.inc();
+            }
+            Change::OnHost { .. } => {}
         }
     }
 
@@ -106,11 +111,6 @@ impl Status {
             self.written.set(written.0 as f64 / 1e9);
             *self.flushed.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
         }
-    }
-
-    /// Addresses of pods that are known.
-    pub(super) fn pods(&self, count: usize) {
-        self.pods.set(i64::try_from(count).unwrap_or(i64::MAX));
     }
 
     /// Whether the recorder turns; else what is wrong.
