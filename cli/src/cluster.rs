@@ -62,8 +62,22 @@ pub(crate) fn wait<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::
 ///
 /// # Errors
 ///
-/// Neither a kubeconfig nor a cluster around this program, or one that cannot be used.
+/// As of [`configuration`].
 pub(crate) async fn connect(wanted: &LiveCluster) -> anyhow::Result<Server> {
+    let (mut config, name) = configuration(wanted).await?;
+    config.read_timeout = Some(SILENCE);
+    // `retried` does it, for connections too, and knows when to stop.
+    config.default_retry = false;
+    let client = Client::try_from(config).with_context(|| name.clone())?;
+    Ok(Server { client, name })
+}
+
+/// How the API server is reached, and what it is called.
+///
+/// # Errors
+///
+/// Neither a kubeconfig nor a cluster around this program, or one that cannot be used.
+pub(crate) async fn configuration(wanted: &LiveCluster) -> anyhow::Result<(Config, String)> {
     let kubeconfig = kubeconfig(wanted.kubeconfig.as_deref())?;
     let (mut config, context) = match kubeconfig {
         Some(kubeconfig) => of_context(kubeconfig, wanted.context.as_deref()).await?,
@@ -79,13 +93,9 @@ pub(crate) async fn connect(wanted: &LiveCluster) -> anyhow::Result<Server> {
         },
     };
     config.connect_timeout = Some(CONNECT);
-    config.read_timeout = Some(SILENCE);
     config.reset_reader_on_write = true;
-    // `retried` does it, for connections too, and knows when to stop.
-    config.default_retry = false;
     let name = format!("{context} ({})", config.cluster_url.to_string().trim_end_matches('/'));
-    let client = Client::try_from(config).with_context(|| name.clone())?;
-    Ok(Server { client, name })
+    Ok((config, name))
 }
 
 /// The configuration of a context, and its name.

@@ -1,8 +1,6 @@
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 
-use kube::Config as ClientConfig;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
@@ -38,7 +36,10 @@ fn is_watch(asked: &Asked) -> bool {
 fn changes(server: &FakeApi, count: usize) -> Vec<String> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
-        let client = Client::try_from(ClientConfig::new(server.url.parse().unwrap())).unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        let kubeconfig = directory.path().join("config");
+        server.kubeconfig(&kubeconfig);
+        let client = client(&LiveCluster { kubeconfig: Some(kubeconfig), context: None }).await.unwrap();
         let (sender, mut receiver) = mpsc::channel(16);
         let now = || "2026-11-21T09:00:00Z".parse().unwrap();
         let watching = watch(client, "a", now, sender);
