@@ -186,14 +186,18 @@ fn pages_that_always_expire() {
 fn what_is_forbidden_is_named() {
     let store = store();
     let server = FakeApi::start(move |asked, _| match asked.path.as_str() {
-        "/api/v1/nodes" => failure(403, "Forbidden", "nodes is forbidden: User \"dev\" cannot list resource \"nodes\""),
+        "/api/v1/nodes" => failure(
+            403,
+            "Forbidden",
+            "nodes is forbidden: User \"dev\" cannot list resource \"nodes\" in API group \"\"",
+        ),
         _ => store.answer(asked),
     });
     let directory = at(&server);
     let taken = snapshot(directory.path(), "dump.json");
     assert_eq!(taken.exit, 2);
     assert!(taken.stderr.contains("warning: context fake"), "{}", taken.stderr);
-    assert!(taken.stderr.contains("may not list nodes: nodes is forbidden: User \"dev\""), "{}", taken.stderr);
+    assert!(taken.stderr.contains("): dev may not list nodes\n"), "{}", taken.stderr);
     assert_eq!(names(&read(directory.path(), "dump.json")).len(), ALL.len() - 1, "the rest is written");
     let live = run(directory.path(), "reach --kubeconfig config -o json");
     assert_eq!(live.exit, 2);

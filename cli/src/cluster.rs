@@ -26,6 +26,9 @@ pub(crate) use retry::{briefly, patiently, retried};
 const CONNECT: Duration = Duration::from_secs(5);
 /// How long an answer may be silent. A page of 500 pods takes a busy server seconds.
 const SILENCE: Duration = Duration::from_secs(60);
+/// How long a watch may be silent. An API server sends a bookmark about once a minute even where nothing happens: what is
+/// silent for longer is a connection to nobody, and the watch is begun again where it was.
+const SILENCE_OF_WATCH: Duration = Duration::from_secs(150);
 
 /// An API server and what the user calls it.
 #[derive(Clone)]
@@ -62,22 +65,17 @@ pub(crate) fn wait<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::
 ///
 /// # Errors
 ///
-/// As of [`configuration`].
+/// Neither a kubeconfig nor a cluster around this program, or one that cannot be used.
 pub(crate) async fn connect(wanted: &LiveCluster) -> anyhow::Result<Server> {
-    let (mut config, name) = configuration(wanted).await?;
-    config.read_timeout = Some(SILENCE);
-    // `retried` does it, for connections too, and knows when to stop.
-    config.default_retry = false;
-    let client = Client::try_from(config).with_context(|| name.clone())?;
-    Ok(Server { client, name })
+    server(wanted, Some(SILENCE)).await
 }
 
-/// How the API server is reached, and what it is called.
-///
-/// # Errors
-///
-/// Neither a kubeconfig nor a cluster around this program, or one that cannot be used.
-pub(crate) async fn configuration(wanted: &LiveCluster) -> anyhow::Result<(Config, String)> {
+/// The same for watches, which are silent where nothing happens.
+pub(crate) async fn watching(wanted: &LiveCluster) -> anyhow::Result<Server> {
+    server(wanted, Some(SILENCE_OF_WATCH)).await
+}
+
+async fn server(wanted: &LiveCluster, silence: Option<Duration>) -> anyhow::Result<Server> {
     let kubeconfig = kubeconfig(wanted.kubeconfig.as_deref())?;
     let (mut config, context) = match kubeconfig {
         Some(kubeconfig) => of_context(kubeconfig, wanted.context.as_deref()).await?,
@@ -93,9 +91,13 @@ pub(crate) async fn configuration(wanted: &LiveCluster) -> anyhow::Result<(Confi
         },
     };
     config.connect_timeout = Some(CONNECT);
+    config.read_timeout = silence;
     config.reset_reader_on_write = true;
+    // `retried` does it, for connections too, and knows when to stop.
+    config.default_retry = false;
     let name = format!("{context} ({})", config.cluster_url.to_string().trim_end_matches('/'));
-    Ok((config, name))
+    let client = Client::try_from(config).with_context(|| name.clone())?;
+    Ok(Server { client, name })
 }
 
 /// The configuration of a context, and its name.

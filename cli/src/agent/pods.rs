@@ -1,9 +1,7 @@
 //! The pods of one node, watched: no agent watches the whole cluster.
 
 use std::pin::pin;
-use std::time::Duration;
 
-use anyhow::Context;
 use capture::Timestamp;
 use futures::StreamExt;
 use k8s_openapi::api::core::v1::Pod;
@@ -15,25 +13,9 @@ use tokio::sync::mpsc::Sender;
 
 use super::owner::Owners;
 use super::tenures::{Change, Seen, Tenures};
-use crate::args::LiveCluster;
-use crate::cluster;
 
-/// How long a watch may be silent. An API server sends a bookmark about once a minute even where nothing happens; what is
-/// silent for longer is a connection to nobody, and the watch is begun again where it was.
-const SILENCE: Duration = Duration::from_secs(150);
 /// Pods a page of the list.
 const PAGE: u32 = 500;
-
-/// A client for [`watch`].
-///
-/// # Errors
-///
-/// There is no cluster around, or it cannot be used.
-pub(crate) async fn client(wanted: &LiveCluster) -> anyhow::Result<Client> {
-    let (mut config, name) = cluster::configuration(wanted).await?;
-    config.read_timeout = Some(SILENCE);
-    Client::try_from(config).context(name)
-}
 
 /// Watches the pods of `node` and sends what changes, until nobody receives any more. The watch goes on from the last
 /// resource version; where that is too old, or after the API server was gone, the pods are listed anew, with pauses that

@@ -5,6 +5,8 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
 use super::*;
+use crate::args::LiveCluster;
+use crate::cluster;
 use crate::fakeapi::{Answer, Asked, FakeApi, failure};
 
 fn pod(name: &str, ip: &str, version: u32) -> Value {
@@ -39,7 +41,8 @@ fn changes(server: &FakeApi, count: usize) -> Vec<String> {
         let directory = tempfile::tempdir().unwrap();
         let kubeconfig = directory.path().join("config");
         server.kubeconfig(&kubeconfig);
-        let client = client(&LiveCluster { kubeconfig: Some(kubeconfig), context: None }).await.unwrap();
+        let wanted = LiveCluster { kubeconfig: Some(kubeconfig), context: None };
+        let client = cluster::watching(&wanted).await.unwrap().client;
         let (sender, mut receiver) = mpsc::channel(16);
         let now = || "2026-11-21T09:00:00Z".parse().unwrap();
         let watching = watch(client, "a", now, sender);
