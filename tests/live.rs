@@ -301,6 +301,39 @@ fn which_cluster() {
     }
 }
 
+/// What each agent recorded is one log, and one that sends nonsense costs the others nothing.
+#[test]
+fn collected_logs_are_one() {
+    let recorded = directory(&[]);
+    let made = run(recorded.path(), "record --pcap traffic.pcap --log a.log");
+    assert_eq!(made.exit, 0, "{}", made.stderr);
+    let log = fs::read(recorded.path().join("a.log")).unwrap();
+    let pod = |name: &str, node: &str| {
+        json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"namespace": "ringfence", "name": name,
+               "labels": {"app.kubernetes.io/name": "ringfence"}}, "spec": {"nodeName": node}, "status": {"phase": "Running"}})
+    };
+    let store = Store::new(vec![pod("r-1", "a"), pod("r-2", "b"), pod("r-3", "c")]);
+    let server = FakeApi::start(move |asked, _| match asked.path.as_str() {
+        "/api/v1/namespaces/ringfence/pods/r-1:9753/proxy/log" => Answer::Bytes(log.clone()),
+        "/api/v1/namespaces/ringfence/pods/r-2:9753/proxy/log" => Answer::Bytes(log.clone()),
+        "/api/v1/namespaces/ringfence/pods/r-3:9753/proxy/log" => Answer::Bytes(b"<html>welcome</html>".to_vec()),
+        _ => store.answer(asked),
+    });
+    let directory = at(&server);
+    let collected = run(directory.path(), "collect --kubeconfig config -o all.log");
+    assert_eq!(collected.exit, 2, "{}", collected.stderr);
+    let words = ["error: node c (r-3): it sent no flow log that can be read", "flow logs of 2 of 3 agents in all.log"];
+    for words in words {
+        assert!(collected.stderr.contains(words), "{words}: {}", collected.stderr);
+    }
+    let flows = |input: &str| {
+        let run = run(directory.path(), &format!("flows {input} -o json"));
+        assert_eq!(run.exit, 0, "{}", run.stderr);
+        run.stdout
+    };
+    assert_eq!(flows("--log all.log"), flows("--pcap traffic.pcap"), "the same log twice counts once");
+}
+
 /// Without an agent to ask, `collect` says so and leaves what is there alone; the rest is in `cli/src/collect/tests.rs`.
 #[test]
 fn collect_without_agents() {

@@ -46,6 +46,22 @@ impl Activity {
         Activity(Bins::One(minute(time)))
     }
 
+    /// What [`Activity::width`] and [`Activity::iter`] told of another: bins that begin at `starts`, each `width` wide.
+    /// `None` where no bins are that wide.
+    pub fn of(width: i64, starts: impl IntoIterator<Item = Timestamp>) -> Option<Activity> {
+        let level = (0..i32::BITS as u8 - 1).find(|level| NARROWEST << level == width)?;
+        let mut bins: Vec<i32> = starts.into_iter().map(|start| minute(start) >> level).collect();
+        bins.sort_unstable();
+        bins.dedup();
+        let mut many = Many { level, bins };
+        many.fit();
+        Some(Activity(match many.bins.as_slice() {
+            [] => Bins::None,
+            [minute] if many.level == 0 => Bins::One(*minute),
+            _ => Bins::Many(Box::new(many)),
+        }))
+    }
+
     /// Notes a time.
     pub fn note(&mut self, time: Timestamp) {
         let minute = minute(time);
@@ -221,6 +237,13 @@ mod tests {
             prop_assert_eq!(merged(&a, &b), of(&all));
             all.reverse();
             prop_assert_eq!(merged(&a, &b), of(&all));
+        }
+
+        #[test]
+        fn width_and_starts_are_all_there_is(minutes in minutes()) {
+            let activity = of(&minutes);
+            prop_assert_eq!(Activity::of(activity.width(), activity.iter()), Some(activity));
+            prop_assert_eq!(Activity::of(7, []), None);
         }
 
         #[test]

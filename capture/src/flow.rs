@@ -41,6 +41,16 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    /// All of them.
+    pub const ALL: [Outcome; 6] = [
+        Outcome::Established,
+        Outcome::Answered,
+        Outcome::OneWay,
+        Outcome::Refused,
+        Outcome::Unanswered,
+        Outcome::Unknown,
+    ];
+
     /// The word of the machine format.
     pub fn name(self) -> &'static str {
         match self {
@@ -159,6 +169,15 @@ impl Latencies {
     }
 }
 
+/// From values and counts as [`Latencies::iter`] has them, in any order.
+impl FromIterator<(u32, u32)> for Latencies {
+    fn from_iter<I: IntoIterator<Item = (u32, u32)>>(pairs: I) -> Latencies {
+        let mut latencies = Latencies::default();
+        pairs.into_iter().for_each(|(value, count)| latencies.add(value, count));
+        latencies
+    }
+}
+
 /// One conversation (a TCP connection, an SCTP association, a UDP 5-tuple), or several that differ in nothing but the
 /// client's port and the time.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -188,4 +207,6 @@ pub struct Flow {
     pub dns: bool,
     /// TCP: the application protocols that their first bytes showed.
     pub talk: Talks,
+    /// A later view showed another source address, and is a flow of its own.
+    pub translated: bool,
 }

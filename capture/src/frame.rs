@@ -100,6 +100,35 @@ impl LinkType {
     }
 }
 
+impl LinkType {
+    /// A number of the registry, of which [`LinkType::from_number`] makes the same again.
+    pub fn number(self) -> u16 {
+        match self {
+            LinkType::Null => 0,
+            LinkType::Ethernet => 1,
+            LinkType::Ppp => 9,
+            LinkType::PppHdlc => 50,
+            LinkType::PppEther => 51,
+            LinkType::LlcSnap => 100,
+            LinkType::RawIp => 101,
+            LinkType::CiscoHdlc => 104,
+            LinkType::Loop => 108,
+            LinkType::Enc => 109,
+            LinkType::LinuxSll => 113,
+            LinkType::Pflog => 117,
+            LinkType::PppWithDirection => 166,
+            LinkType::Ppi => 192,
+            LinkType::Mpls => 219,
+            LinkType::RawIpv4 => 228,
+            LinkType::RawIpv6 => 229,
+            LinkType::Nflog => 239,
+            LinkType::Pktap => 258,
+            LinkType::LinuxSll2 => 276,
+            LinkType::Unknown(number) => number,
+        }
+    }
+}
+
 /// The registry's name without its prefix, `LINUX_SLL2`; `link type 400` where there is none to say.
 impl fmt::Display for LinkType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -231,6 +260,7 @@ mod tests {
         ] {
             assert_eq!(LinkType::from_number(number), link, "{number}");
             assert_eq!(link.to_string(), printed, "{number}");
+            assert_eq!(LinkType::from_number(u32::from(link.number())), link, "{number}");
         }
     }
 }

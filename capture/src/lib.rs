@@ -16,10 +16,13 @@ pub mod file;
 pub mod flow;
 mod fragments;
 pub mod frame;
+#[cfg(feature = "live")]
+pub mod live;
 pub mod merge;
 pub mod names;
 pub mod packet;
 pub mod protocol;
+pub mod rows;
 pub mod talk;
 pub mod time;
 pub mod track;

@@ -53,6 +53,19 @@ impl Names {
         self.by_address.get(&address).into_iter().flatten().map(|(name, askers)| (name.as_str(), askers))
     }
 
+    /// Each address, a name of it and who used that, sorted.
+    pub fn iter(&self) -> impl Iterator<Item = (IpAddr, &str, IpAddr)> {
+        self.by_address.iter().flat_map(|(address, names)| {
+            let facts = names.iter().flat_map(|(name, askers)| askers.iter().map(move |asker| (name.as_str(), *asker)));
+            facts.map(|(name, asker)| (*address, name, asker))
+        })
+    }
+
+    /// Counts facts that somebody else had no room for.
+    pub fn leave_out(&mut self, facts: u64) {
+        self.dropped = self.dropped.saturating_add(facts);
+    }
+
     /// How often a fact did not fit under [`MAX_NAMES`].
     pub fn dropped(&self) -> u64 {
         self.dropped

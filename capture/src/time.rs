@@ -23,6 +23,11 @@ impl Timestamp {
         Timestamp(self.0.saturating_add(nanoseconds))
     }
 
+    /// The last whole multiple of `grain` nanoseconds since the Unix epoch, at or before `self`.
+    pub fn floor(self, grain: i64) -> Timestamp {
+        Timestamp(self.0.saturating_sub(self.0.rem_euclid(grain.max(1))))
+    }
+
     /// Nanoseconds from `earlier` to `self`; negative where `self` is the earlier one.
     pub fn since(self, earlier: Timestamp) -> i64 {
         self.0.saturating_sub(earlier.0)

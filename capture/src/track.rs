@@ -12,6 +12,7 @@ mod ends;
 mod episode;
 mod gather;
 mod limit;
+mod live;
 mod pile;
 mod repeated;
 mod row;
@@ -35,6 +36,8 @@ use datagram::{Datagram, Datagrams};
 use ends::{Address, Ends};
 use gather::{Gathered, Moments, passed};
 pub use limit::Limits;
+use live::Live;
+pub use live::{Flushed, Row, Sight};
 
 /// Whether a datagram asks or answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -72,6 +75,11 @@ pub struct Settings {
     pub moments: Turnovers,
     /// How many capture files there are; 0 stands for one.
     pub sources: u16,
+    /// For a flow log: a flow of several conversations never leaves a stretch of so many nanoseconds, counted from the
+    /// Unix epoch. Such flows are in [`Tracked::rows`] then.
+    pub grain: Option<i64>,
+    /// For a recorder: conversations leave by [`Tracker::flush`], and stay as long as they are open.
+    pub live: bool,
     /// What may be held.
     pub limits: Limits,
 }
@@ -101,6 +109,10 @@ pub struct Tally {
 pub struct Tracked {
     /// The flows, sorted.
     pub flows: Vec<Flow>,
+    /// Where there is a [`Settings::grain`]: flows of one conversation or several with which nothing else can be joined,
+    /// each as the first of its conversations ([`Opening::Seen`](crate::Opening::Seen)), sorted. [`rows::join`](crate::rows::join) makes of them what
+    /// would be in `flows` otherwise.
+    pub rows: Vec<Flow>,
     /// Names of addresses.
     pub names: Names,
     /// What was read.
@@ -123,6 +135,7 @@ struct Conversations {
     v4: Family<Ipv4Addr>,
     v6: Family<Ipv6Addr>,
     limits: Limits,
+    live: bool,
     sources: u16,
     latest: Timestamp,
     evicted: u64,
@@ -141,6 +154,7 @@ struct Family<A: Address> {
     sctp: Connections<A>,
     udp: Datagrams<A>,
     gathered: Gathered<A>,
+    live: Live<A>,
 }
 
 impl<A: Address> Default for Family<A> {
@@ -151,6 +165,7 @@ impl<A: Address> Default for Family<A> {
             sctp: Connections::default(),
             udp: Datagrams::default(),
             gathered: Gathered::default(),
+            live: Live::default(),
         }
     }
 }
@@ -161,12 +176,18 @@ impl Tracker {
         fn moments<A: Address>(all: &Turnovers) -> Moments<A> {
             all.iter().filter_map(|(ip, at)| Some((A::of(ip.to_canonical())?, at.clone()))).collect()
         }
-        let mut conversations =
-            Conversations { sources: settings.sources.max(1), limits: settings.limits, ..Conversations::default() };
+        let mut conversations = Conversations {
+            sources: settings.sources.max(1),
+            limits: settings.limits,
+            live: settings.live,
+            ..Conversations::default()
+        };
         conversations.v4.turnovers = moments(&settings.turnovers);
         conversations.v6.turnovers = moments(&settings.turnovers);
         conversations.v4.gathered.moments = moments(&settings.moments);
         conversations.v6.gathered.moments = moments(&settings.moments);
+        conversations.v4.gathered.grain = settings.grain;
+        conversations.v6.gathered.grain = settings.grain;
         Tracker { decoder, conversations }
     }
 
@@ -192,26 +213,32 @@ impl Tracker {
         let mut conversations = self.conversations;
         conversations.read_dns_segments();
         conversations.gather(|_, _| true);
-        let (v4, v6) = (&conversations.v4, &conversations.v6);
-        let tally = Tally {
-            decoded: self.decoder.finish(),
+        let tally = conversations.tally(self.decoder.finish());
+        let mut flows = Vec::with_capacity(conversations.v4.gathered.len() + conversations.v6.gathered.len());
+        let mut rows = Vec::new();
+        conversations.v4.gathered.finish(&mut flows, &mut rows);
+        conversations.v6.gathered.finish(&mut flows, &mut rows);
+        flows.sort_unstable();
+        rows.sort_unstable();
+        Tracked { flows, rows, names: conversations.names, tally, skew: conversations.clocks.skew() }
+    }
+}
+
+impl Conversations {
+    fn tally(&self, decoded: Decoded) -> Tally {
+        let (v4, v6) = (&self.v4, &self.v6);
+        Tally {
+            decoded,
             remnants: v4.gathered.remnants + v6.gathered.remnants,
-            evicted: conversations.evicted,
+            evicted: self.evicted,
             unjoined: v4.gathered.unjoined + v6.gathered.unjoined,
             forgotten: [&v4.tcp, &v4.sctp].map(|it| it.forgotten).iter().sum::<u64>()
                 + [&v6.tcp, &v6.sctp].map(|it| it.forgotten).iter().sum::<u64>(),
             dropped: v4.gathered.rows.dropped + v6.gathered.rows.dropped,
             lost: [v4.gathered.lost, v4.gathered.rows.lost, v6.gathered.lost, v6.gathered.rows.lost].iter().sum(),
-        };
-        let mut flows = Vec::with_capacity(v4.gathered.len() + v6.gathered.len());
-        conversations.v4.gathered.finish(&mut flows);
-        conversations.v6.gathered.finish(&mut flows);
-        flows.sort_unstable();
-        Tracked { flows, names: conversations.names, tally, skew: conversations.clocks.skew() }
+        }
     }
-}
 
-impl Conversations {
     /// A TCP segment over IPv4.
     #[inline(always)]
     fn segment(&mut self, source: u16, time: Timestamp, from: Ipv4Addr, to: Ipv4Addr, tcp: &Tcp<'_>) {

@@ -10,7 +10,8 @@ use synth::completeness::Completeness;
 use synth::resolve::Doubts;
 
 use crate::completeness::Report;
-use crate::input::{Observer, Traffic, is_readable};
+use crate::input::{Traffic, is_readable};
+use crate::source::{Fault, Source};
 
 /// Writes the file of `--summary`, if there is to be one.
 pub(crate) fn write(
@@ -109,8 +110,8 @@ struct Conversations {
 
 impl<'a> Account<'a> {
     fn new(traffic: &'a Traffic, doubts: &Doubts) -> Account<'a> {
-        let (tally, observers) = (&traffic.tracked.tally, &traffic.observers);
-        let frames: u64 = observers.iter().map(|observer| observer.statistics.frames).sum();
+        let (tally, sources) = (&traffic.tracked.tally, &traffic.sources);
+        let frames: u64 = sources.iter().map(|source| source.frames).sum();
         let mut buckets = BTreeMap::from([
             ("decoded".to_string(), tally.decoded.packets),
             ("outside_window".to_string(), frames - tally.decoded.frames),
@@ -120,11 +121,11 @@ impl<'a> Account<'a> {
         }
         buckets.retain(|_, count| *count > 0);
         Account {
-            captures: observers.iter().map(Capture::new).collect(),
+            captures: sources.iter().map(Capture::new).collect(),
             frames,
             buckets,
             opaque: tally.decoded.opaque.iter().map(|(tunnel, count)| (tunnel.name(), *count)).collect(),
-            lost: observers.iter().map(Observer::dropped).sum(),
+            lost: sources.iter().map(Source::dropped).sum(),
             limits: Limits {
                 evicted: tally.evicted,
                 unjoined: tally.unjoined,
@@ -147,17 +148,16 @@ impl<'a> Account<'a> {
 }
 
 impl<'a> Capture<'a> {
-    fn new(observer: &'a Observer) -> Capture<'a> {
-        let Observer { name, span, statistics, damage } = observer;
+    fn new(source: &'a Source) -> Capture<'a> {
         Capture {
-            name,
-            frames: statistics.frames,
-            first: span.times.map(|(first, _)| first.to_string()),
-            last: span.times.map(|(_, last)| last.to_string()),
-            interfaces: statistics.interfaces.iter().map(Interface::from).collect(),
-            damaged_records: statistics.damaged,
-            first_damaged: statistics.first_damaged.as_ref().map(Damage::from),
-            damage: damage.as_ref().map(Damage::from),
+            name: &source.name,
+            frames: source.frames,
+            first: source.span.map(|(first, _)| first.to_string()),
+            last: source.span.map(|(_, last)| last.to_string()),
+            interfaces: source.interfaces.iter().map(Interface::from).collect(),
+            damaged_records: source.damaged,
+            first_damaged: source.first_damaged.as_ref().map(Damage::from),
+            damage: source.damage.as_ref().map(Damage::from),
         }
     }
 }
@@ -178,8 +178,8 @@ impl<'a> From<&'a capture::file::Interface> for Interface<'a> {
     }
 }
 
-impl From<&capture::Damage> for Damage {
-    fn from(damage: &capture::Damage) -> Damage {
-        Damage { packet: damage.packet, offset: damage.offset, message: damage.what.to_string() }
+impl From<&Fault> for Damage {
+    fn from(fault: &Fault) -> Damage {
+        Damage { packet: fault.packet, offset: fault.offset, message: fault.message.clone() }
     }
 }

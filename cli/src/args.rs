@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use capture::Timestamp;
+use capture::live::Pattern;
 use capture::time::SECOND;
 use clap::{Parser, Subcommand, ValueEnum};
 use ipnet::IpNet;
@@ -117,6 +118,32 @@ may not be listed are named, and the rest is written; it exits with 2 then.")]
 
 Agents that do not answer are named, and the logs of the others are merged; it exits with 2 then.")]
     Collect(CollectArgs),
+    /// Write what is seen into a flow log, which every command reads with --log
+    #[command(
+        after_help = "The log is made if it is not there, and added to if it is. The same captures are never counted twice.
+
+Examples:
+  ringfence record -i 'veth*,eth0,flannel.1' --log week.db --until-stable
+  ringfence record -i any --duration 30m --log /var/lib/ringfence/flows.db
+  ringfence record --pcap node-*.pcap --cluster dump.yaml --log week.db
+  ringfence generate --log week.db --cluster dump.yaml -o policies/"
+    )]
+    Record(RecordArgs),
+    /// Learn mode on one node of a cluster
+    #[command(
+        after_help = "Runs as a DaemonSet: see deploy/. It records all interfaces of its node but the loopback device, knows the pods of its
+own node and no others, and hands out its flow log to `ringfence collect`."
+    )]
+    Agent(AgentArgs),
+    /// Make one flow log of several
+    #[command(
+        after_help = "What two logs have in common counts once, so logs can be merged in any order and again and again. A log that is
+there as -o is one of them.
+
+Examples:
+  ringfence merge -o week.db monday.db tuesday.db"
+    )]
+    Merge(MergeArgs),
 }
 
 /// Where network plugins differ.
@@ -188,8 +215,11 @@ something close to it is at hand."
 #[derive(Debug, clap::Args)]
 pub(crate) struct FlowInput {
     /// Captures: pcap or pcapng, plain or compressed with gzip or zstd; `-` for stdin
-    #[arg(long = "pcap", value_name = "FILE", num_args = 1.., required = true)]
-    pub(crate) pcaps: Vec<PathBuf>,
+    #[arg(long = "pcap", value_name = "FILE", num_args = 1.., required_unless_present = "logs")]
+    pcaps: Vec<PathBuf>,
+    /// Flow logs, as `record` and `merge` write them; several count as one
+    #[arg(long = "log", value_name = "LOG", num_args = 1..)]
+    logs: Vec<PathBuf>,
     #[command(flatten)]
     pub(crate) reading: Reading,
 }
@@ -199,9 +229,35 @@ pub(crate) struct FlowInput {
 pub(crate) struct OptionalFlowInput {
     /// Captures: pcap or pcapng, plain or compressed with gzip or zstd; `-` for stdin
     #[arg(long = "pcap", value_name = "FILE", num_args = 1..)]
-    pub(crate) pcaps: Vec<PathBuf>,
+    pcaps: Vec<PathBuf>,
+    /// Flow logs, as `record` and `merge` write them; several count as one
+    #[arg(long = "log", value_name = "LOG", num_args = 1..)]
+    logs: Vec<PathBuf>,
     #[command(flatten)]
     pub(crate) reading: Reading,
+}
+
+/// What both of them hold.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Flows<'a> {
+    pub(crate) pcaps: &'a [PathBuf],
+    pub(crate) logs: &'a [PathBuf],
+    pub(crate) reading: &'a Reading,
+}
+
+impl FlowInput {
+    /// For reading.
+    pub(crate) fn all(&self) -> Flows<'_> {
+        Flows { pcaps: &self.pcaps, logs: &self.logs, reading: &self.reading }
+    }
+}
+
+impl OptionalFlowInput {
+    /// For reading, if there is anything to read.
+    pub(crate) fn any(&self) -> Option<Flows<'_>> {
+        let is_given = !self.pcaps.is_empty() || !self.logs.is_empty();
+        is_given.then_some(Flows { pcaps: &self.pcaps, logs: &self.logs, reading: &self.reading })
+    }
 }
 
 /// How captures are read.
@@ -482,6 +538,23 @@ impl EvidenceGate {
 }
 
 /// `90s`, `90m`, `24h`, `7d` in nanoseconds.
+/// `8M`, in bytes.
+fn bytes(text: &str) -> Result<u32, String> {
+    let split = text.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(split);
+    let factor = match unit {
+        "" => Some(1),
+        "K" | "k" => Some(1 << 10),
+        "M" => Some(1 << 20),
+        "G" => Some(1 << 30),
+        _ => None,
+    };
+    let bytes = factor.and_then(|factor: u32| number.parse::<u32>().ok()?.checked_mul(factor));
+    bytes
+        .filter(|bytes| (1 << 17..=1 << 30).contains(bytes))
+        .ok_or_else(|| "between 128K and 1G, such as 8M".to_string())
+}
+
 fn duration(text: &str) -> Result<i64, String> {
     let wrong = || format!("{text:?} is no duration such as 90m, 24h or 7d");
     let unit = text.chars().last().ok_or_else(wrong)?;
@@ -683,6 +756,86 @@ pub(crate) struct CollectArgs {
 pub(crate) enum SnapshotFormat {
     Json,
     Yaml,
+}
+
+/// What is recorded, and where.
+#[derive(Debug, clap::Args)]
+pub(crate) struct RecordArgs {
+    #[command(flatten)]
+    pub(crate) live: LiveArgs,
+    /// Captures: pcap or pcapng, plain or compressed with gzip or zstd; `-` for stdin
+    #[arg(long = "pcap", value_name = "FILE", num_args = 1..)]
+    pub(crate) pcaps: Vec<PathBuf>,
+    /// The flow log to write to
+    #[arg(long, value_name = "LOG")]
+    pub(crate) log: PathBuf,
+    /// With the pods, conversations end where an address changes hands
+    #[command(flatten)]
+    pub(crate) cluster: ClusterInput,
+    #[command(flatten)]
+    pub(crate) tunnels: Tunnels,
+    /// What this recorder is called in the log [default: the name of this machine]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) observer: Option<String>,
+    /// Stop after this time
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub(crate) duration: Option<i64>,
+    /// Stop when no new edge has been seen for this long
+    #[arg(long, value_name = "TIME", value_parser = duration, num_args = 0..=1, default_missing_value = "1h")]
+    pub(crate) until_stable: Option<i64>,
+    /// No summary, only errors
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
+}
+
+/// How interfaces are recorded.
+#[derive(Debug, clap::Args)]
+pub(crate) struct LiveArgs {
+    /// Interfaces to record: a name, a pattern such as 'veth*' that follows interfaces as they come and go, or `any`; with
+    /// a `!` in front, those that are not meant
+    #[arg(short, long = "interface", value_name = "PATTERN", num_args = 1.., value_delimiter = ',')]
+    pub(crate) interfaces: Vec<Pattern>,
+    /// Room for packets in the kernel
+    #[arg(long, value_name = "SIZE", default_value = "8M", value_parser = bytes)]
+    pub(crate) ring: u32,
+    /// Also look for server names in TLS, at a price for every packet
+    #[arg(long)]
+    pub(crate) server_names: bool,
+    /// How often the log is written: what a crash can lose
+    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = duration)]
+    pub(crate) flush: i64,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct AgentArgs {
+    /// The node
+    #[arg(long, value_name = "NAME", env = "NODE_NAME")]
+    pub(crate) node: String,
+    /// The flow log to write to
+    #[arg(long, value_name = "LOG")]
+    pub(crate) log: PathBuf,
+    /// Where metrics, health and the flow log are served
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "0.0.0.0:9753")]
+    pub(crate) listen: std::net::SocketAddr,
+    #[command(flatten)]
+    pub(crate) live: LiveArgs,
+    #[command(flatten)]
+    pub(crate) cluster: LiveCluster,
+    #[command(flatten)]
+    pub(crate) tunnels: Tunnels,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct MergeArgs {
+    /// Flow logs
+    #[arg(value_name = "LOG", required = true)]
+    pub(crate) logs: Vec<PathBuf>,
+    /// The flow log to write
+    #[arg(short, long, value_name = "LOG")]
+    pub(crate) output: PathBuf,
+    /// No summary, only errors
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
 }
 
 #[cfg(test)]

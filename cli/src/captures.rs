@@ -4,7 +4,8 @@ use std::io::{self, Write};
 
 use capture::file::Interface;
 
-use crate::input::{Observer, Traffic, is_readable};
+use crate::input::{Traffic, is_readable};
+use crate::source::Source;
 use crate::summary::{number, to_second};
 
 /// Interfaces of one capture that are listed; the others are counted.
@@ -13,13 +14,13 @@ const LISTED: usize = 16;
 /// Reports what could not be read of captures.
 pub(crate) fn damage(traffic: &Traffic) -> io::Result<()> {
     let mut err = io::stderr().lock();
-    for Observer { name, statistics, damage, .. } in &traffic.observers {
-        if let Some(first) = &statistics.first_damaged {
-            let damaged = number(statistics.damaged);
+    for Source { name, frames, damaged, first_damaged, damage, .. } in &traffic.sources {
+        if let Some(first) = first_damaged {
+            let damaged = number(*damaged);
             writeln!(err, "warning: {name}: {damaged} damaged records stepped over, the first at {first}")?;
         }
         if let Some(damage) = damage {
-            let frames = number(statistics.frames);
+            let frames = number(*frames);
             writeln!(err, "warning: {name}: {damage}; the {frames} frames before it count")?;
         }
     }
@@ -33,18 +34,17 @@ pub(crate) fn damage(traffic: &Traffic) -> io::Result<()> {
 /// Reports what the captures held.
 pub(crate) fn contents(traffic: &Traffic) -> io::Result<()> {
     let mut err = io::stderr().lock();
-    for observer in &traffic.observers {
-        let span = match observer.span.times {
+    for source in &traffic.sources {
+        let span = match source.span {
             Some((first, last)) => format!("{} .. {}", to_second(first), to_second(last)),
             None => "no frames".to_string(),
         };
-        let lost = match observer.dropped() {
+        let lost = match source.dropped() {
             0 => String::new(),
             dropped => format!(", {} lost while capturing", number(dropped)),
         };
-        let statistics = &observer.statistics;
-        writeln!(err, "{}: {} frames, {span}{lost}", observer.name, number(statistics.frames))?;
-        let interfaces = &statistics.interfaces;
+        writeln!(err, "{}: {} frames, {span}{lost}", source.name, number(source.frames))?;
+        let interfaces = &source.interfaces;
         if interfaces.len() > 1 || interfaces.iter().any(|interface| !is_readable(interface.link)) {
             for interface in interfaces.iter().take(LISTED) {
                 writeln!(err, "  {}", line(interface))?;

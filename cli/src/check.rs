@@ -94,9 +94,10 @@ impl<'a> Found<'a> {
 pub(crate) fn run(args: &CheckArgs, out: &mut impl Write) -> anyhow::Result<Exit> {
     let selection = Selection::new(&args.selected)?;
     let ignores = Ignores::read(&args.ignored.files)?;
-    let cluster = input::cluster(&args.cluster, Unnamed::Live, args.quiet)?;
+    let log = input::logs(args.flows.all())?;
+    let cluster = input::cluster_with(&args.cluster, log.as_ref(), Unnamed::Live, args.quiet)?;
     let proposed = input::proposed(&args.policies)?;
-    let traffic = input::traffic(&args.flows.pcaps, &args.flows.reading, &cluster.inventory, args.quiet)?;
+    let traffic = input::traffic(args.flows.all(), log, &cluster.inventory, args.quiet)?;
     let resolved = resolve(&traffic.tracked.flows, &traffic.tracked.names, &cluster.inventory);
     let policies = input::policies(&cluster.inventory, proposed.as_ref().map(|proposed| &proposed.inventory));
     let findings = check(&resolved.graph, policies, proposed.is_some(), &cluster.inventory);

@@ -16,6 +16,7 @@ use crate::args::{DiffArgs, DiffFormat};
 use crate::exit::Exit;
 use crate::input::Cluster;
 use crate::input::Unnamed;
+use crate::log::Log;
 use crate::ports::{Party, Range, ranges};
 use crate::row::Row;
 use crate::selection::Selection;
@@ -67,12 +68,12 @@ struct Sides {
 }
 
 impl Sides {
-    fn read(args: &DiffArgs) -> anyhow::Result<Sides> {
+    fn read(args: &DiffArgs, log: Option<&Log>) -> anyhow::Result<Sides> {
         let options = Options { pod_ranges: args.cluster.pod_ranges.clone() };
         let [old, new] = [&args.old, &args.new].map(|path| input::side(path, &options));
         let (old, new) = (old?, new?);
         let given = !args.cluster.clusters.is_empty() || args.cluster.live.is_asked();
-        let read = || input::cluster(&args.cluster, Unnamed::Nothing, args.quiet);
+        let read = || input::cluster_with(&args.cluster, log, Unnamed::Nothing, args.quiet);
         let common = given.then(read).transpose()?;
         let made_up = (common.is_none() && old.inventory.pods.is_empty() && new.inventory.pods.is_empty()).then(|| {
             let mut namespaces = old.inventory.namespaces.clone();
@@ -120,16 +121,15 @@ fn alike(a: &Inventory, b: &Inventory) -> bool {
 /// Runs the command.
 pub(crate) fn run(args: &DiffArgs, out: &mut impl Write) -> anyhow::Result<Exit> {
     let selection = Selection::new(&args.selected)?;
-    let sides = Sides::read(args)?;
+    let flows = args.flows.any();
+    let log = flows.map(input::logs).transpose()?.flatten();
+    let sides = Sides::read(args, log.as_ref())?;
     let shared = sides.shared();
     // Traffic was seen before the change.
     let cluster = shared.unwrap_or(&sides.old.inventory);
     let (old, new) = (sides.policies(&sides.old), sides.policies(&sides.new));
     let options = (&args.plugin).into();
-    let traffic = match args.flows.pcaps.is_empty() {
-        true => None,
-        false => Some(input::traffic(&args.flows.pcaps, &args.flows.reading, cluster, args.quiet)?),
-    };
+    let traffic = flows.map(|flows| input::traffic(flows, log, cluster, args.quiet)).transpose()?;
     let resolved = traffic.as_ref().map(|traffic| resolve(&traffic.tracked.flows, &traffic.tracked.names, cluster));
     let observed = resolved.as_ref().map(|resolved| Observed::new(&resolved.graph, cluster));
     let stopped: Vec<Stopped<'_>> = observed

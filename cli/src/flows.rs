@@ -19,8 +19,9 @@ use crate::{account, completeness, input, summary, table};
 /// Runs the command.
 pub(crate) fn run(args: &FlowsArgs, out: &mut impl Write) -> anyhow::Result<Exit> {
     let selection = Selection::new(&args.selected)?;
-    let cluster = input::cluster(&args.cluster, Unnamed::Nothing, args.quiet)?;
-    let traffic = input::traffic(&args.flows.pcaps, &args.flows.reading, &cluster.inventory, args.quiet)?;
+    let log = input::logs(args.flows.all())?;
+    let cluster = input::cluster_with(&args.cluster, log.as_ref(), Unnamed::Nothing, args.quiet)?;
+    let traffic = input::traffic(args.flows.all(), log, &cluster.inventory, args.quiet)?;
     let resolved = resolve(&traffic.tracked.flows, &traffic.tracked.names, &cluster.inventory);
     let edges: Vec<&Edge> = resolved
         .graph

@@ -43,13 +43,14 @@ pub(crate) fn run(args: &GenerateArgs, out: &mut impl Write) -> anyhow::Result<E
              --kubeconfig, --context) to read them from the live cluster"
         );
     }
-    let cluster = input::cluster(&args.cluster, Unnamed::Live, args.quiet)?;
+    let log = input::logs(args.flows.all())?;
+    let cluster = input::cluster_with(&args.cluster, log.as_ref(), Unnamed::Live, args.quiet)?;
     let mapping = match args.mapped.as_slice() {
         [] => None,
         pairs => Some(Mapping::new(pairs, &cluster.inventory).context("--map-namespace")?),
     };
     let watched = watched(&args.watched, &cluster.inventory)?;
-    let traffic = input::traffic(&args.flows.pcaps, &args.flows.reading, &cluster.inventory, args.quiet)?;
+    let traffic = input::traffic(args.flows.all(), log, &cluster.inventory, args.quiet)?;
     let resolved = resolve(&traffic.tracked.flows, &traffic.tracked.names, &cluster.inventory);
     let options = Options {
         choices: Choices { allow_metadata: args.allow_metadata, exclude },

@@ -7,17 +7,18 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, bail};
-use capture::file::FileStatistics;
-use capture::merge::{self, Span};
+use capture::merge;
 use capture::packet::TunnelPorts;
-use capture::{CaptureFile, Damage, Decoder, LinkType, Settings, Timestamp, Tracked, Tracker};
+use capture::{CaptureFile, Decoder, LinkType, Settings, Tally, Timestamp, Tracked, Tracker};
 use synth::inventory::{Inventory, Options};
 use synth::manifest::{Objects, Problem};
 use synth::policy::{Origin, PolicySet};
 use synth::window::Window;
 
-use crate::args::{self, ClusterInput, LiveCluster, Reading, Tunnels};
-use crate::{cluster, snapshot, summary};
+use crate::args::{self, ClusterInput, Flows, LiveCluster, Reading, Tunnels};
+use crate::log::{self, Log};
+use crate::source::Source;
+use crate::{cluster, feed, snapshot, summary};
 
 /// The cluster's objects and what could not be read of them.
 pub(crate) struct Cluster {
@@ -26,39 +27,34 @@ pub(crate) struct Cluster {
     pub(crate) ignored: BTreeMap<String, u64>,
 }
 
-/// What one capture file was.
-pub(crate) struct Observer {
-    pub(crate) name: String,
-    pub(crate) span: Span,
-    pub(crate) statistics: FileStatistics,
-    pub(crate) damage: Option<Damage>,
-}
-
-impl Observer {
-    /// Packets lost during the capture, as far as the file says so.
-    pub(crate) fn dropped(&self) -> u64 {
-        self.statistics.interfaces.iter().filter_map(|interface| interface.dropped()).sum()
-    }
-}
-
 /// Flows and where they come from.
 pub(crate) struct Traffic {
     pub(crate) tracked: Tracked,
-    pub(crate) observers: Vec<Observer>,
+    pub(crate) sources: Vec<Source>,
+    /// Whether nothing but capture files was read, now or into a flow log.
+    pub(crate) only_captures: bool,
+    /// Rows of a flow log that are partly outside of the time that was asked for, and conversations in them.
+    pub(crate) straddling: Option<(u64, u64)>,
 }
 
 impl Traffic {
+    /// Captures whose flows are elsewhere.
+    pub(crate) fn of_sources(sources: Vec<Source>, tally: Tally) -> Traffic {
+        let tracked = Tracked { tally, ..Tracked::default() };
+        Traffic { tracked, sources, only_captures: true, straddling: None }
+    }
+
     /// When somebody watched, as far as it was asked for; `None` where nobody did.
     pub(crate) fn window(&self, asked: &args::Window) -> Option<Window> {
         // `--until` is exclusive.
         let (since, until) = (asked.since.unwrap_or(Timestamp::MIN), asked.until.map(|until| until.plus(-1)));
-        let spans = self.observers.iter().filter_map(|observer| observer.span.times);
+        let spans = self.sources.iter().filter_map(|source| source.span);
         Window::of(spans)?.within(since, until.unwrap_or(Timestamp::MAX))
     }
 
     /// The link types of all frames, if nobody can read any of them.
     pub(crate) fn unreadable(&self) -> Option<BTreeSet<LinkType>> {
-        let interfaces = self.observers.iter().flat_map(|observer| &observer.statistics.interfaces);
+        let interfaces = self.sources.iter().flat_map(|source| &source.interfaces);
         let links: BTreeSet<LinkType> =
             interfaces.filter(|interface| interface.frames > 0).map(|interface| interface.link).collect();
         (!links.is_empty() && !links.iter().copied().any(is_readable)).then_some(links)
@@ -81,7 +77,20 @@ pub(crate) enum Unnamed {
 
 /// Reads the cluster input.
 pub(crate) fn cluster(input: &ClusterInput, unnamed: Unnamed, quiet: bool) -> anyhow::Result<Cluster> {
-    let objects = cluster_objects(&input.clusters, &input.live, unnamed, quiet)?;
+    cluster_with(input, None, unnamed, quiet)
+}
+
+/// Reads the cluster input, and the pods that the observers of flow logs knew and it does not have.
+pub(crate) fn cluster_with(
+    input: &ClusterInput,
+    log: Option<&Log>,
+    unnamed: Unnamed,
+    quiet: bool,
+) -> anyhow::Result<Cluster> {
+    let mut objects = cluster_objects(&input.clusters, &input.live, unnamed, quiet)?;
+    if let Some(log) = log {
+        objects.add_observed("flow log", log.pods()?);
+    }
     Ok(resolved(&objects, &Options { pod_ranges: input.pod_ranges.clone() }))
 }
 
@@ -115,6 +124,20 @@ fn live(wanted: &LiveCluster, quiet: bool, objects: &mut Objects) -> anyhow::Res
         unquoted: None,
     }));
     Ok(())
+}
+
+/// The flow logs, several as one; `None` without any.
+pub(crate) fn logs(flows: Flows<'_>) -> anyhow::Result<Option<Log>> {
+    match flows.logs {
+        [] => Ok(None),
+        // Captures beside it go into a copy.
+        [one] if flows.pcaps.is_empty() => Log::open_read(one).map(Some),
+        several => {
+            let mut all = Log::temporary()?;
+            log::combine(&mut all, several)?;
+            Ok(Some(all))
+        }
+    }
 }
 
 fn resolved(objects: &Objects, options: &Options) -> Cluster {
@@ -208,40 +231,61 @@ fn manifest_files(path: &Path) -> anyhow::Result<Vec<PathBuf>> {
 }
 
 /// The UDP ports of tunnels: the usual ones and those given.
-fn tunnel_ports(tunnels: &Tunnels) -> TunnelPorts {
+pub(crate) fn tunnel_ports(tunnels: &Tunnels) -> TunnelPorts {
     let mut ports = TunnelPorts::default();
     ports.vxlan.extend(&tunnels.vxlan);
     ports.geneve.extend(&tunnels.geneve);
     ports
 }
 
-/// Reads the captures as one, by time. Addresses that change hands in `inventory` start new conversations.
+/// Reads the captures as one, by time, or the flow logs, or both. Addresses that change hands in `inventory` start new
+/// conversations.
 pub(crate) fn traffic(
-    pcaps: &[PathBuf],
-    reading: &Reading,
+    flows: Flows<'_>,
+    log: Option<Log>,
     inventory: &Inventory,
     quiet: bool,
 ) -> anyhow::Result<Traffic> {
-    if reading.summary.as_ref().is_some_and(|path| path.as_os_str() == "-") {
+    let Reading { window, tunnels, summary } = flows.reading;
+    if summary.as_ref().is_some_and(|path| path.as_os_str() == "-") {
         bail!("--summary -: stdout holds the data; give a file");
     }
-    let stdin = pcaps.iter().filter(|path| path.as_os_str() == "-").count();
-    if stdin > 1 {
+    if let Some(mut log) = log {
+        if !flows.pcaps.is_empty() {
+            check(flows.pcaps)?;
+            feed::feed(&mut log, flows.pcaps, tunnels, inventory, quiet)?;
+        }
+        return log.traffic(inventory, window);
+    }
+    check(flows.pcaps)?;
+    let files = flows.pcaps.iter().map(|path| CaptureFile::open(path)).collect::<Result<Vec<_>, _>>()?;
+    let settings = Settings { turnovers: inventory.turnovers(), moments: inventory.moments(), ..Settings::default() };
+    let (tracked, sources) = captures(files, settings, tunnels, (window.since, window.until), quiet)?;
+    Ok(Traffic { tracked, sources, only_captures: true, straddling: None })
+}
+
+/// What of `--pcap` needs no look into the files.
+pub(crate) fn check(pcaps: &[PathBuf]) -> anyhow::Result<()> {
+    if pcaps.iter().filter(|path| path.as_os_str() == "-").count() > 1 {
         bail!("--pcap -: stdin can be read only once");
     }
     if pcaps.len() > usize::from(u16::MAX) {
         bail!("--pcap: more than {} files", u16::MAX);
     }
-    let mut files = pcaps.iter().map(|path| CaptureFile::open(path)).collect::<Result<Vec<_>, _>>()?;
-    let settings = Settings {
-        turnovers: inventory.turnovers(),
-        moments: inventory.moments(),
-        sources: pcaps.len() as u16,
-        ..Settings::default()
-    };
-    let mut tracker = Tracker::new(settings, Decoder::new(tunnel_ports(&reading.tunnels)));
-    let since = reading.window.since.unwrap_or(Timestamp::MIN);
-    let until = reading.window.until.unwrap_or(Timestamp::MAX);
+    Ok(())
+}
+
+/// Tracks captures as one, by time, between two times, the second exclusive.
+pub(crate) fn captures(
+    mut files: Vec<CaptureFile>,
+    settings: Settings,
+    tunnels: &Tunnels,
+    (since, until): (Option<Timestamp>, Option<Timestamp>),
+    quiet: bool,
+) -> anyhow::Result<(Tracked, Vec<Source>)> {
+    let settings = Settings { sources: files.len() as u16, ..settings };
+    let mut tracker = Tracker::new(settings, Decoder::new(tunnel_ports(tunnels)));
+    let (since, until) = (since.unwrap_or(Timestamp::MIN), until.unwrap_or(Timestamp::MAX));
     let show = !quiet && io::stderr().is_terminal();
     let progress = |frames: u64| {
         if show && frames.is_multiple_of(1 << 20) {
@@ -252,13 +296,8 @@ pub(crate) fn traffic(
     if show {
         let _ = write!(io::stderr(), "\r\x1b[K");
     }
-    let observers = files
-        .iter()
-        .zip(spans)
-        .map(|(file, span)| {
-            let (name, statistics) = (file.name().to_string(), file.statistics());
-            Observer { name, span, statistics, damage: file.damage().cloned() }
-        })
-        .collect();
-    Ok(Traffic { tracked: tracker.finish(), observers })
+    let sources = files.iter().zip(spans).enumerate();
+    let sources =
+        sources.map(|(at, (file, span))| Source::file(file.name(), at, span.times, file.statistics(), file.damage()));
+    Ok((tracker.finish(), sources.collect()))
 }

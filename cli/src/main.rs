@@ -20,6 +20,7 @@ mod exit;
 mod expected;
 mod explain;
 mod exposure;
+mod feed;
 mod finding;
 mod flows;
 mod generate;
@@ -27,14 +28,18 @@ mod ignore;
 mod input;
 mod isolation;
 mod lint;
+mod log;
 mod markdown;
+mod merge;
 mod platform;
 mod ports;
 mod reach;
+mod record;
 mod row;
 mod sarif;
 mod selection;
 mod snapshot;
+mod source;
 mod suggestions;
 mod summary;
 mod table;
@@ -76,6 +81,9 @@ fn main() -> ExitCode {
         Command::Lint(args) => lint::run(args, &mut out),
         Command::Snapshot(args) => snapshot::run(args, &mut out),
         Command::Collect(args) => collect::run(args),
+        Command::Record(args) => record::run(args, &mut out),
+        Command::Agent(args) => agent::run(args),
+        Command::Merge(args) => merge::run(args),
     };
     match done.and_then(|exit| out.flush().map(|()| exit).map_err(Into::into)) {
         Ok(exit) => exit.into(),

@@ -121,7 +121,7 @@ pub(crate) fn traffic(traffic: &Traffic, doubts: &Doubts, cluster: &Cluster) -> 
     for ((first, second), skew) in &traffic.tracked.skew {
         if skew.abs() >= SKEW {
             let (first, second, skew) = if *skew < 0 { (second, first, -skew) } else { (first, second, *skew) };
-            let name = |index: u16| traffic.observers[usize::from(index)].name.as_str();
+            let name = |index: u16| traffic.sources[usize::from(index)].name.as_str();
             writeln!(
                 err,
                 "the clock of {} is {} ms ahead of that of {}",

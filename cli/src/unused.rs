@@ -139,7 +139,8 @@ const CAPTURES: i64 = 3600 * SECOND;
 pub(crate) fn run(args: &UnusedArgs, out: &mut impl Write) -> anyhow::Result<Exit> {
     let selection = Selection::new(&args.selected)?;
     let ignores = Ignores::read(&args.ignored.files)?;
-    let cluster = input::cluster(&args.cluster, Unnamed::Live, args.quiet)?;
+    let log = input::logs(args.flows.all())?;
+    let cluster = input::cluster_with(&args.cluster, log.as_ref(), Unnamed::Live, args.quiet)?;
     let proposed = input::proposed(&args.policies)?;
     let inventory = &cluster.inventory;
     if inventory.pods.is_empty() {
@@ -148,7 +149,7 @@ pub(crate) fn run(args: &UnusedArgs, out: &mut impl Write) -> anyhow::Result<Exi
         );
     }
     let watched = generate::watched(&args.watched, inventory)?;
-    let traffic = input::traffic(&args.flows.pcaps, &args.flows.reading, inventory, args.quiet)?;
+    let traffic = input::traffic(args.flows.all(), log, inventory, args.quiet)?;
     let resolved = resolve(&traffic.tracked.flows, &traffic.tracked.names, inventory);
     let set = input::policies(inventory, proposed.as_ref().map(|proposed| &proposed.inventory));
     let options = (&args.plugin).into();

@@ -11,7 +11,8 @@ use synth::resolve::Doubts;
 use synth::unused::gate::Watch;
 
 use crate::args::Window;
-use crate::input::{Observer, Traffic};
+use crate::input::Traffic;
+use crate::source::Source;
 
 /// What was watched, and which part of the cluster shows in it.
 pub(crate) struct Coverage {
@@ -32,7 +33,7 @@ impl Coverage {
         watched: Watched,
     ) -> Coverage {
         let tally = &traffic.tracked.tally;
-        let damaged: u64 = traffic.observers.iter().map(|observer| observer.statistics.damaged).sum();
+        let damaged: u64 = traffic.sources.iter().map(|source| source.damaged).sum();
         let mut unreadable_as = Vec::new();
         let mut unreadable = damaged;
         if damaged > 0 {
@@ -50,7 +51,7 @@ impl Coverage {
         let watch = Watch {
             window: traffic.window(window),
             packets: tally.decoded.frames + damaged,
-            lost: traffic.observers.iter().map(Observer::dropped).sum(),
+            lost: traffic.sources.iter().map(Source::dropped).sum(),
             unreadable,
             unreadable_as,
             conversations: doubts.conversations,

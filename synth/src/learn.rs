@@ -247,6 +247,7 @@ mod tests {
             datagrams: 0,
             dns: false,
             talk: Default::default(),
+            translated: false,
         }
     }
 

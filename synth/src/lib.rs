@@ -13,7 +13,7 @@
 //! ```
 //!
 //! [`manifest`] cuts files into objects, each error with its place. [`inventory`] binds addresses to pods in time and
-//! Services to their backends. [`resolve`] turns flows into the edges of a [`graph`]. [`learn`] decides which edges make
+//! Services to their backends. [`observers`] counts once what several of them saw, and [`resolve`] turns flows into the edges of a [`graph`]. [`learn`] decides which edges make
 //! rules, [`select`] what selects a workload, [`synthesize`] writes the policies, [`render`] prints them. [`evaluate`]
 //! is the one evaluator of policies; [`prove`] replays the edges against the generated set with it, and [`check`]
 //! against any other ([`replay`] is what they share). [`carry`] renames the namespaces of what was proved for another cluster.
@@ -45,6 +45,7 @@ pub mod label;
 pub mod learn;
 pub mod lint;
 pub mod manifest;
+pub mod observers;
 pub mod part;
 pub mod pattern;
 pub mod platform;

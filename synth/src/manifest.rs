@@ -14,12 +14,14 @@ mod metadata;
 pub mod networkpolicy;
 pub mod node;
 pub(crate) mod object;
+mod observed;
 pub mod reduce;
 mod schema;
 mod selector;
 mod validation;
 
 pub use field::{Invalid, Unquoted};
+pub use observed::ObservedPod;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;

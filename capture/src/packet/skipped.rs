@@ -88,6 +88,27 @@ impl Skipped {
     }
 }
 
+impl Skipped {
+    /// Reads what [`Skipped::name`] writes.
+    pub fn from_name(name: &str) -> Option<Skipped> {
+        let layers = [Layer::Link, Layer::Ip, Layer::Transport, Layer::Tunnel];
+        let layered = layers.into_iter().flat_map(|layer| [Skipped::Truncated(layer), Skipped::Malformed(layer)]);
+        let plain = [
+            Skipped::NotIp,
+            Skipped::Fragment,
+            Skipped::UnfinishedFragment,
+            Skipped::OverlappingFragment,
+            Skipped::Icmp,
+            Skipped::Encrypted,
+            Skipped::TooDeep,
+        ];
+        let number = |prefix: &str| name.strip_prefix(prefix);
+        let link = || number("unknown_link_")?.parse().ok().map(Skipped::UnknownLink);
+        let protocol = || number("ip_protocol_")?.parse().ok().map(Skipped::OtherProtocol);
+        plain.into_iter().chain(layered).find(|reason| reason.name() == name).or_else(link).or_else(protocol)
+    }
+}
+
 /// An encrypted tunnel: who talks to whom inside it cannot be seen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Opaque {
@@ -98,6 +119,9 @@ pub enum Opaque {
 }
 
 impl Opaque {
+    /// All of them.
+    pub const ALL: [Opaque; 2] = [Opaque::WireGuard, Opaque::Esp];
+
     /// Words for a summary.
     pub fn text(self) -> &'static str {
         match self {
@@ -112,5 +136,37 @@ impl Opaque {
             Opaque::WireGuard => "wireguard",
             Opaque::Esp => "esp",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_read_back() {
+        for name in [
+            "unknown_link_253",
+            "not_ip",
+            "truncated_link",
+            "truncated_ip",
+            "truncated_transport",
+            "truncated_tunnel",
+            "malformed_link",
+            "malformed_ip",
+            "malformed_transport",
+            "malformed_tunnel",
+            "fragment",
+            "fragment_unfinished",
+            "fragment_overlapping",
+            "icmp",
+            "opaque_esp",
+            "ip_protocol_89",
+            "too_deep",
+        ] {
+            assert_eq!(Skipped::from_name(name).map(Skipped::name).as_deref(), Some(name));
+        }
+        assert_eq!(Skipped::from_name("ip_protocol_256"), None);
+        assert_eq!(Skipped::from_name("other"), None);
     }
 }

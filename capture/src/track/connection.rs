@@ -81,12 +81,12 @@ pub(super) const BATCH: usize = 64;
 /// All connections of one family and protocol.
 #[derive(Debug)]
 pub(super) struct Connections<A: Address> {
-    table: Table<Ends<A>, Episode>,
+    pub(super) table: Table<Ends<A>, Episode>,
     waiting: Vec<Waiting<A>>,
     /// Room for [`Table::warm`].
     numbers: Vec<u32>,
     // Keyed hashing: whoever sends packets chooses these keys.
-    loose: HashMap<Ends<A>, Vec<Loose>>,
+    pub(super) loose: HashMap<Ends<A>, Vec<Loose>>,
     loose_ends: usize,
     /// Loose ends that were not kept.
     pub(super) forgotten: u64,

@@ -42,6 +42,9 @@ const REFUSED: [u16; 2] = [1, 2];
 const ASKED: [u16; 2] = [4, 8];
 const ANSWERED: [u16; 2] = [16, 32];
 const ELSEWHERE: u16 = 64;
+/// It is in a row of a flow log; another conversation is what answered it.
+const COUNTED: u16 = 128;
+const ANSWERED_ELSEWHERE: u16 = 256;
 
 /// A datagram without its sockets.
 #[derive(Debug, Clone, Copy)]
@@ -161,6 +164,21 @@ impl<A: Address> Datagrams<A> {
         conversation.flags |= REFUSED[side];
     }
 
+    /// A conversation and its sockets by number.
+    pub(super) fn get(&self, number: u32) -> (&Ends<A>, &Conversation) {
+        self.table.get(number)
+    }
+
+    /// A conversation by its number.
+    pub(super) fn at(&mut self, number: u32) -> &mut Conversation {
+        self.table.at(number)
+    }
+
+    /// The number of the conversation between two sockets.
+    pub(super) fn number(&self, ends: &Ends<A>) -> Option<u32> {
+        self.table.newest(ends)
+    }
+
     /// All conversations.
     pub(super) fn conversations(&self) -> impl Iterator<Item = (&Ends<A>, &Conversation)> {
         self.table.iter()
@@ -213,9 +231,34 @@ impl Conversation {
         let one_way = self.first.contains(&Timestamp::MAX);
         match one_way {
             false => Outcome::Answered,
+            true if self.flags & ANSWERED_ELSEWHERE != 0 => Outcome::Answered,
             true if self.flags & REFUSED[client] != 0 && self.first[client] != Timestamp::MAX => Outcome::Refused,
             true => Outcome::OneWay,
         }
+    }
+
+    /// The only side that sent; `None` where both did.
+    pub(super) fn only_sender(&self) -> Option<usize> {
+        match self.first {
+            [_, Timestamp::MAX] => Some(LOW),
+            [Timestamp::MAX, _] => Some(HIGH),
+            _ => None,
+        }
+    }
+
+    /// Notes that another conversation is what answered it, and when that was last heard.
+    pub(super) fn answer_elsewhere(&mut self, last: Timestamp) {
+        self.flags |= ANSWERED_ELSEWHERE;
+        self.last = self.last.max(last);
+    }
+
+    /// It is in a row of a flow log.
+    pub(super) fn set_counted(&mut self) {
+        self.flags |= COUNTED;
+    }
+
+    pub(super) fn is_counted(&self) -> bool {
+        self.flags & COUNTED != 0
     }
 
     /// The first datagram.

@@ -31,6 +31,7 @@ mod mark {
     pub(super) const RESPONSE: [u16; 2] = [2048, 4096];
     pub(super) const RESET: u16 = 8192;
     pub(super) const OPENED_WITH_DATA: u16 = 16384;
+    pub(super) const COUNTED: u16 = 32768;
 }
 
 /// One connection between one pair of sockets: 48 bytes, and every operation on it commutes with every other, so that
@@ -309,6 +310,33 @@ impl Episode {
     pub(super) fn is_over(&self) -> bool {
         let both = mark::FINISHED[LOW] | mark::FINISHED[HIGH];
         self.marks & (mark::RESET | mark::REFUSED | mark::PROBING) != 0 || self.marks & both == both
+    }
+
+    /// Whether a side is finished.
+    pub(super) fn is_finished(&self, side: usize) -> bool {
+        self.marks & mark::FINISHED[side] != 0
+    }
+
+    /// Notes when the same connection was last heard elsewhere, and whether it ended there.
+    pub(super) fn hear_of(&mut self, last: Timestamp, finished: Option<usize>, reset: bool) {
+        self.last = self.last.max(last);
+        self.marks |= finished.map_or(0, |side| mark::FINISHED[side]) | if reset { mark::RESET } else { 0 };
+    }
+
+    /// It is in a row of a flow log.
+    pub(super) fn set_counted(&mut self) {
+        self.marks |= mark::COUNTED;
+    }
+
+    pub(super) fn is_counted(&self) -> bool {
+        self.marks & mark::COUNTED != 0
+    }
+
+    /// Becomes what several rows together showed, at its own place in the chain.
+    pub(super) fn become_settled(&mut self, settled: &Episode) {
+        const PLACE: u16 = mark::OLDER | mark::LOOSE;
+        let marks = settled.marks & !PLACE | self.marks & PLACE;
+        *self = Episode { marks, next: self.next, ..*settled };
     }
 
     /// A newer episode of the same sockets leads to this one.

@@ -8,6 +8,8 @@
 
 mod datagrams;
 
+pub(super) use datagrams::asking_side;
+
 use std::collections::{BTreeMap, HashSet};
 use std::net::IpAddr;
 
@@ -46,6 +48,8 @@ pub(super) struct Gathered<A: Address> {
     pub(super) rows: Rows<A>,
     /// Moments that no row spans.
     pub(super) moments: Moments<A>,
+    /// A row never leaves a stretch of so many nanoseconds.
+    pub(super) grain: Option<i64>,
     /// Flows that may have to do with others.
     pub(super) singles: Vec<Flow>,
     /// Flows that nobody was seen opening, once there are too many of them: by protocol, addresses and lower port.
@@ -63,6 +67,7 @@ impl<A: Address> Default for Gathered<A> {
         Gathered {
             rows: Rows::default(),
             moments: Moments::default(),
+            grain: None,
             singles: Vec::new(),
             folded: BTreeMap::new(),
             remnants: 0,
@@ -73,15 +78,35 @@ impl<A: Address> Default for Gathered<A> {
 }
 
 /// What was seen of the opening: an attempt is whole without an answer.
-fn proof(outcome: Outcome, opened: bool, answered: bool) -> Proof {
+pub(super) fn proof(outcome: Outcome, opened: bool, answered: bool) -> Proof {
     let whole = opened && (answered || outcome != Outcome::Established);
     if whole { Proof::Handshake } else { Proof::HalfHandshake }
 }
 
 /// Microseconds from the opening to its answer.
-fn latency(episode: &Episode) -> Option<u32> {
+pub(super) fn latency(episode: &Episode) -> Option<u32> {
     let (opened, answered) = (episode.opened()?, episode.answered()?);
     (opened <= answered).then(|| u32::try_from(answered.since(opened) / 1000).unwrap_or(u32::MAX))
+}
+
+/// A conversation that nobody was seen opening, as a flow.
+pub(super) fn unopened<A: Address>(protocol: Protocol, ends: &Ends<A>, episode: &Episode) -> Flow {
+    let side = |side: usize| Side { socket: socket(ends.end(side)), speech: episode.speech(side) };
+    Flow {
+        protocol,
+        opening: Opening::Unseen { sides: [side(LOW), side(HIGH)] },
+        outcome: episode.outcome(),
+        connections: 1,
+        first: episode.first(),
+        last: episode.last,
+        newest: episode.first(),
+        activity: Activity::at(episode.first()),
+        latency: Latencies::default(),
+        datagrams: 0,
+        dns: false,
+        talk: episode.talk(),
+        translated: false,
+    }
 }
 
 /// A view of a connection: the sockets, the client's side and what was seen.
@@ -175,10 +200,11 @@ impl<A: Address> Gathered<A> {
         let outcome = episode.outcome();
         let proof = proof(outcome, episode.opened().is_some(), episode.is_answered());
         let dialled = ends.end(other(side));
-        let alike = Alike { protocol, outcome, proof, dns: false, client, dialled, served: None, phase: 0 };
+        let alike = Alike { protocol, outcome, proof, client, dialled, ..Alike::PLAIN };
         let (first, last, latency) = (episode.first(), episode.last, latency(episode));
         let talk = episode.talk();
-        self.put(alike, Single { client_port, identity, first, last, latency, datagrams: 0, talk }, true);
+        let single = Single { counted: false, client_port, identity, first, last, latency, datagrams: 0, talk };
+        self.put(alike, single, true);
     }
 
     /// Views with one number: answered ones with the same client and the same number of the server are of one
@@ -219,6 +245,7 @@ impl<A: Address> Gathered<A> {
         let mut talk = Talks::default();
         views.iter().for_each(|(_, _, episode)| talk.merge(episode.talk()));
         let single = Single {
+            counted: false,
             client_port,
             identity: first.client().map_or(0, |(_, number)| number),
             first: views.iter().map(|(_, _, episode)| episode.first()).min().unwrap_or_default(),
@@ -227,21 +254,39 @@ impl<A: Address> Gathered<A> {
             datagrams: 0,
             talk,
         };
-        let alike = Alike { protocol, outcome, proof, dns: false, client, dialled, served, phase: 0 };
+        let alike = Alike { protocol, outcome, proof, client, dialled, served, ..Alike::PLAIN };
         self.put(alike, single, alone);
     }
 
+    /// Counts a conversation in a row.
+    pub(super) fn count(&mut self, alike: Alike<A>, single: Single) {
+        self.rows.add(self.placed(alike, single.first), single);
+    }
+
+    /// The row of a conversation that began at `time`.
+    pub(super) fn placed(&self, mut alike: Alike<A>, time: Timestamp) -> Alike<A> {
+        if let Some(grain) = self.grain {
+            alike.stretch = time.floor(grain);
+        }
+        if !self.moments.is_empty() {
+            let ends = [Some(alike.client), Some(alike.dialled.0), alike.served.map(|(server, _)| server)];
+            for end in ends.into_iter().flatten() {
+                let passed = passed(&self.moments, end, time);
+                alike.phase += passed;
+                if let (Some(_), Some(latest)) = (self.grain, passed.checked_sub(1)) {
+                    alike.stretch = alike.stretch.max(self.moments[&end][latest as usize]);
+                }
+            }
+        }
+        alike
+    }
+
     /// Puts a conversation into a row, or keeps it as it is.
-    fn put(&mut self, mut alike: Alike<A>, single: Single, alone: bool) {
+    fn put(&mut self, alike: Alike<A>, single: Single, alone: bool) {
         let full = self.singles.len() >= MAX_SINGLES;
         if alone || full {
             self.unjoined += u64::from(!alone);
-            if !self.moments.is_empty() {
-                let ends = [Some(alike.client), Some(alike.dialled.0), alike.served.map(|(server, _)| server)];
-                let passed = ends.into_iter().flatten().map(|end| passed(&self.moments, end, single.first));
-                alike.phase = passed.sum();
-            }
-            self.rows.add(alike, single);
+            self.count(alike, single);
             return;
         }
         let mut latency = Latencies::default();
@@ -265,6 +310,7 @@ impl<A: Address> Gathered<A> {
             datagrams: u64::from(single.datagrams),
             dns: alike.dns,
             talk: single.talk,
+            translated: alike.translated,
         });
     }
 
@@ -274,21 +320,7 @@ impl<A: Address> Gathered<A> {
             self.remnants += 1;
             return;
         }
-        let side = |side: usize| Side { socket: socket(ends.end(side)), speech: episode.speech(side) };
-        let flow = Flow {
-            protocol,
-            opening: Opening::Unseen { sides: [side(LOW), side(HIGH)] },
-            outcome: episode.outcome(),
-            connections: 1,
-            first: episode.first(),
-            last: episode.last,
-            newest: episode.first(),
-            activity: Activity::at(episode.first()),
-            latency: Latencies::default(),
-            datagrams: 0,
-            dns: false,
-            talk: episode.talk(),
-        };
+        let flow = unopened(protocol, ends, episode);
         if self.singles.len() < MAX_SINGLES {
             self.singles.push(flow);
             return;
@@ -319,9 +351,12 @@ impl<A: Address> Gathered<A> {
         self.rows.len() + self.singles.len() + self.folded.len()
     }
 
-    /// All flows.
-    pub(super) fn finish(self, flows: &mut Vec<Flow>) {
-        flows.extend(self.rows.flows());
+    /// All flows; the rows apart from them if they are to be recorded.
+    pub(super) fn finish(self, flows: &mut Vec<Flow>, rows: &mut Vec<Flow>) {
+        match self.grain {
+            Some(_) => rows.extend(self.rows.flows(true)),
+            None => flows.extend(self.rows.flows(false)),
+        }
         flows.extend(self.singles);
         flows.extend(self.folded.into_values());
     }

@@ -5,6 +5,7 @@
 //! comes later of a conversation that was still alive counts as another one.
 
 use super::ends::Address;
+use super::live::Moment;
 use super::{Conversations, Family};
 use crate::flow::Outcome;
 use crate::protocol::Protocol;
@@ -48,6 +49,9 @@ impl Conversations {
             return;
         }
         let enough = self.limits.conversations - self.limits.conversations / 4;
+        if self.live {
+            return self.relieve_live(enough);
+        }
         let (long, short) = (self.latest.plus(-LONG), self.latest.plus(-SHORT));
         let gentle = [Leaving { over: long, idle: Timestamp::MIN }, Leaving { over: short, idle: long }];
         for leaving in gentle {
@@ -56,15 +60,33 @@ impl Conversations {
                 return;
             }
         }
-        let mut heard: Vec<Timestamp> = self.v4.heard().chain(self.v6.heard()).collect();
-        let middle = heard.len() / 2;
-        let (_, median, _) = heard.select_nth_unstable(middle);
+        let median = self.median();
         // At least something leaves, even where all were heard at one time.
         let idle = median.plus(1);
         self.settle(Leaving { over: idle, idle });
         if self.v4.len() + self.v6.len() > enough {
             self.settle(Leaving { over: Timestamp::MAX, idle: Timestamp::MAX });
         }
+    }
+
+    /// When half of the conversations had been heard for the last time.
+    fn median(&self) -> Timestamp {
+        let mut heard: Vec<Timestamp> = self.v4.heard().chain(self.v6.heard()).collect();
+        let middle = heard.len() / 2;
+        heard.select_nth_unstable(middle).1.to_owned()
+    }
+
+    /// The same for a recorder: what is over leaves, then the older half.
+    fn relieve_live(&mut self, enough: usize) {
+        let sight = |_, _| true;
+        for half in [false, true] {
+            let idle = if half { self.median().plus(1) } else { Timestamp::MIN };
+            self.sweep(Moment { now: self.latest, sight: &sight, idle });
+            if self.v4.len() + self.v6.len() <= enough {
+                return;
+            }
+        }
+        self.sweep(Moment { now: self.latest, sight: &sight, idle: Timestamp::MAX });
     }
 
     fn settle(&mut self, leaving: Leaving) {
@@ -81,7 +103,7 @@ impl Conversations {
 }
 
 impl<A: Address> Family<A> {
-    fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.tcp.len() + self.sctp.len() + self.udp.len()
     }
 

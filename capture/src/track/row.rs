@@ -24,8 +24,28 @@ pub(super) struct Alike<A> {
     pub(super) client: A,
     pub(super) dialled: (A, u16),
     pub(super) served: Option<(A, u16)>,
+    /// A later view showed another source address.
+    pub(super) translated: bool,
     /// How often something about the addresses had changed before.
     pub(super) phase: u32,
+    /// When the stretch of time began that no row leaves ([`Settings::grain`](super::Settings::grain)).
+    pub(super) stretch: Timestamp,
+}
+
+impl<A: Address> Alike<A> {
+    /// What most have in common.
+    pub(super) const PLAIN: Alike<A> = Alike {
+        protocol: Protocol::Tcp,
+        outcome: Outcome::Established,
+        proof: Proof::Handshake,
+        dns: false,
+        client: A::NONE,
+        dialled: (A::NONE, 0),
+        served: None,
+        translated: false,
+        phase: 0,
+        stretch: Timestamp::MIN,
+    };
 }
 
 impl<A: Address> Key for Alike<A> {
@@ -34,10 +54,12 @@ impl<A: Address> Key for Alike<A> {
         let words = u64::from(self.protocol as u8) << 24
             | u64::from(self.outcome as u8) << 16
             | u64::from(self.proof as u8) << 8
+            | u64::from(self.translated) << 1
             | u64::from(self.dns);
         let ports = u64::from(self.dialled.1) << 48 | u64::from(port) << 32 | words;
         let ends = seed.fold(self.client.mixed(self.dialled.0, seed), ports);
-        seed.fold(ends, server.mixed(A::NONE, seed) ^ u64::from(self.phase))
+        let when = u64::from(self.phase) ^ (self.stretch.0 as u64).rotate_left(13);
+        seed.fold(ends, server.mixed(A::NONE, seed) ^ when)
     }
 
     fn touch(&self) -> u64 {
@@ -48,6 +70,8 @@ impl<A: Address> Key for Alike<A> {
 /// One conversation on its way into a row.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Single {
+    /// Whether it is in a row already, which is only to learn when it was last heard.
+    pub(super) counted: bool,
     pub(super) client_port: u16,
     pub(super) identity: u32,
     pub(super) first: Timestamp,
@@ -154,9 +178,17 @@ impl<A: Address> Rows<A> {
         self.table.at(number).count(single);
     }
 
-    /// The rows as flows.
-    pub(super) fn flows(&self) -> impl Iterator<Item = Flow> {
-        self.table.iter().map(|(alike, row)| row.flow(alike))
+    /// Takes all rows out, as flows to be recorded, with the stretches that they do not leave.
+    pub(super) fn take(&mut self) -> Vec<(Timestamp, Flow)> {
+        self.flush();
+        self.attempts = 0;
+        let table = std::mem::take(&mut self.table);
+        table.iter().map(|(alike, row)| (alike.stretch, row.flow(alike, true))).collect()
+    }
+
+    /// The rows as flows; each as the first of its conversations if they are to be recorded.
+    pub(super) fn flows(&self, recorded: bool) -> impl Iterator<Item = Flow> {
+        self.table.iter().map(move |(alike, row)| row.flow(alike, recorded))
     }
 }
 
@@ -183,9 +215,12 @@ impl Row {
 
     fn count(&mut self, single: &Single) {
         self.sample = self.sample.min(Sample::of(single));
-        self.connections += 1;
         self.last = self.last.max(single.last);
         self.newest = self.newest.max(single.first);
+        if single.counted {
+            return;
+        }
+        self.connections += 1;
         self.datagrams += u64::from(single.datagrams);
         self.activity.note(single.first);
         self.talk.merge(single.talk);
@@ -194,15 +229,14 @@ impl Row {
         }
     }
 
-    fn flow<A: Address>(&self, alike: &Alike<A>) -> Flow {
+    fn flow<A: Address>(&self, alike: &Alike<A>, recorded: bool) -> Flow {
         let client: IpAddr = alike.client.into();
         let (dialled, served, proof) = (socket(alike.dialled), alike.served.map(socket), alike.proof);
-        let opening = match self.connections {
-            1 => {
-                let client = Socket { ip: client, port: self.sample.client_port };
-                Opening::Seen { client, dialled, served, proof, identity: self.sample.identity }
-            }
-            _ => Opening::Alike { client, dialled, served, proof },
+        let opening = if recorded || self.connections == 1 {
+            let client = Socket { ip: client, port: self.sample.client_port };
+            Opening::Seen { client, dialled, served, proof, identity: self.sample.identity }
+        } else {
+            Opening::Alike { client, dialled, served, proof }
         };
         Flow {
             protocol: alike.protocol,
@@ -217,6 +251,7 @@ impl Row {
             datagrams: self.datagrams,
             dns: alike.dns,
             talk: self.talk,
+            translated: alike.translated,
         }
     }
 }

@@ -8,12 +8,12 @@ use crate::packet::{Chunk, Lead, Quoted, Sctp, flag};
 use crate::talk::{Talk, Talks};
 use crate::time::SECOND;
 
-const SYN: u8 = flag::SYN;
-const SYN_ACK: u8 = flag::SYN | flag::ACK;
-const ACK: u8 = flag::ACK;
-const RST: u8 = flag::RST;
-const RST_ACK: u8 = flag::RST | flag::ACK;
-const FIN_ACK: u8 = flag::FIN | flag::ACK;
+pub(super) const SYN: u8 = flag::SYN;
+pub(super) const SYN_ACK: u8 = flag::SYN | flag::ACK;
+pub(super) const ACK: u8 = flag::ACK;
+pub(super) const RST: u8 = flag::RST;
+pub(super) const RST_ACK: u8 = flag::RST | flag::ACK;
+pub(super) const FIN_ACK: u8 = flag::FIN | flag::ACK;
 
 fn socket(text: &str) -> Socket {
     let address: std::net::SocketAddr = text.parse().unwrap();
@@ -21,7 +21,7 @@ fn socket(text: &str) -> Socket {
 }
 
 #[derive(Debug, Clone)]
-enum Sent {
+pub(super) enum Sent {
     Tcp(&'static str, &'static str, u8, u32, u32, &'static [u8]),
     Udp(&'static str, &'static str, &'static [u8]),
     Sctp(&'static str, &'static str, u32, Chunk),
@@ -29,7 +29,7 @@ enum Sent {
 }
 
 /// Feeds events, each at its time in microseconds.
-fn track(events: &[(i64, Sent)]) -> Tracked {
+pub(super) fn track(events: &[(i64, Sent)]) -> Tracked {
     let mut tracker = Tracker::default();
     for (time, event) in events {
         feed(&mut tracker, Timestamp(time * 1000), event);
@@ -37,7 +37,7 @@ fn track(events: &[(i64, Sent)]) -> Tracked {
     tracker.finish()
 }
 
-fn feed(tracker: &mut Tracker, time: Timestamp, event: &Sent) {
+pub(super) fn feed(tracker: &mut Tracker, time: Timestamp, event: &Sent) {
     let (from, to, transport) = match event {
         Sent::Tcp(from, to, flags, sequence, acknowledgment, payload) => {
             let (source, destination) = (socket(from).port, socket(to).port);
@@ -74,11 +74,11 @@ fn feed(tracker: &mut Tracker, time: Timestamp, event: &Sent) {
     tracker.conversations.packet(0, time, &Packet { addresses: Addresses::new(from, to).unwrap(), transport });
 }
 
-const C: &str = "10.0.0.1:40000";
-const S: &str = "10.0.0.2:8080";
-const VIP: &str = "10.96.0.9:80";
+pub(super) const C: &str = "10.0.0.1:40000";
+pub(super) const S: &str = "10.0.0.2:8080";
+pub(super) const VIP: &str = "10.96.0.9:80";
 
-fn tcp(from: &'static str, to: &'static str, flags: u8, sequence: u32, acknowledgment: u32) -> Sent {
+pub(super) fn tcp(from: &'static str, to: &'static str, flags: u8, sequence: u32, acknowledgment: u32) -> Sent {
     Sent::Tcp(from, to, flags, sequence, acknowledgment, b"")
 }
 
@@ -87,7 +87,7 @@ fn data(from: &'static str, to: &'static str, sequence: u32) -> Sent {
 }
 
 /// A connection with initial sequence numbers 100 and 500, at one point.
-fn whole(server: &'static str, at: i64) -> Vec<(i64, Sent)> {
+pub(super) fn whole(server: &'static str, at: i64) -> Vec<(i64, Sent)> {
     vec![
         (at, tcp(C, server, SYN, 100, 0)),
         (at + 300, tcp(server, C, SYN_ACK, 500, 101)),
@@ -458,7 +458,7 @@ fn activity_is_when_connections_were_opened() {
     assert_eq!(found, [(50, minutes(&[0, 2, 4, 6])), (1, minutes(&[5]))]);
 }
 
-fn busy() -> Vec<(i64, Sent)> {
+pub(super) fn busy() -> Vec<(i64, Sent)> {
     let mut events = vec![(0, data(C, S, 9))];
     for at in [20_000_000, 20_000_400] {
         events.extend(whole(if at % 1000 == 0 { VIP } else { S }, at));
@@ -482,7 +482,7 @@ fn busy() -> Vec<(i64, Sent)> {
 }
 
 /// Conversations that use the same ports again and again, each seen whole or from the client's side only.
-fn again(courses: &[(u8, bool, i64)]) -> Vec<(i64, Sent)> {
+pub(super) fn again(courses: &[(u8, bool, i64)]) -> Vec<(i64, Sent)> {
     let mut events = Vec::new();
     let mut at = 0;
     // What each says shows in nothing but its talk.

@@ -69,6 +69,7 @@ fn flow(text: &str) -> Flow {
         datagrams: 0,
         dns: false,
         talk: Default::default(),
+        translated: false,
     }
 }
 

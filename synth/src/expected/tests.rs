@@ -84,6 +84,7 @@ fn seen(flows: &[(&str, &str, u16)], inventory: &Inventory) -> Resolved {
         datagrams: 0,
         activity: Default::default(),
         talk: Default::default(),
+        translated: false,
         dns: false,
     };
     let flows: Vec<Flow> = flows.iter().enumerate().map(flow).collect();

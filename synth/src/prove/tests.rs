@@ -55,6 +55,7 @@ fn flow(client: &str, server: &str, port: u16) -> Flow {
         datagrams: 0,
         dns: false,
         talk: Default::default(),
+        translated: false,
     }
 }
 

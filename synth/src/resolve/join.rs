@@ -137,7 +137,7 @@ pub(super) fn translations(conversations: &mut [Conversation], inventory: &Inven
                     && after.first.since(before.first).abs() <= APART
                     && backends.iter().any(|backend| backend.socket() == server)
             });
-            conversations[index].translated = translated;
+            conversations[index].translated |= translated;
         }
     }
 }

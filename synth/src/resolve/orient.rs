@@ -90,7 +90,7 @@ fn conversation(flow: &Flow, known: &Known, inventory: &Inventory) -> Conversati
         dns: flow.dns,
         talk: flow.talk,
         identity: None,
-        translated: false,
+        translated: flow.translated,
     };
     let mut client_is = |client: Socket| {
         (conversation.client, conversation.client_port) = (client.ip, Some(client.port));

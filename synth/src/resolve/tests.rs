@@ -141,6 +141,7 @@ fn flow(text: &str) -> Flow {
         datagrams: if udp { number("sent", 1.0) as u64 } else { 0 },
         dns: rest.contains(&"dns"),
         talk: Default::default(),
+        translated: false,
     }
 }
 

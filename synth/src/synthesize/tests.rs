@@ -120,6 +120,7 @@ fn flow(text: &str) -> Flow {
         datagrams: if udp { value("sent").unwrap_or(1) as u64 } else { 0 },
         dns: words.contains(&"dns"),
         talk: Default::default(),
+        translated: false,
     }
 }
 

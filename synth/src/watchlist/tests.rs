@@ -108,6 +108,7 @@ fn conversations(line: &str) -> Vec<Flow> {
         latency: Default::default(),
         datagrams: 1,
         dns: false,
+        translated: false,
     };
     expand(dialled).into_iter().map(flow).collect()
 }

@@ -1,13 +1,20 @@
 //! UDP conversations to flows.
 
 use super::super::datagram::{Conversation, Datagrams};
-use super::super::ends::{Address, HIGH, LOW, Seed, other};
+use super::super::ends::{Address, Ends, HIGH, LOW, Seed, other};
 use super::super::repeated::Repeated;
 use super::super::row::{Alike, Single};
 use super::Gathered;
 use crate::flow::{Outcome, Proof};
 use crate::protocol::Protocol;
 use crate::talk::Talks;
+
+/// The side of the client.
+pub(in super::super) fn asking_side<A: Address>(ends: &Ends<A>, conversation: &Conversation) -> usize {
+    let side = conversation.client();
+    // Nobody sends from a group's address; what is sent to one may look like an answer, as with mDNS.
+    if ends.end(side).0.is_group() { other(side) } else { side }
+}
 
 impl<A: Address> Gathered<A> {
     /// Takes the conversations that are `ripe` out of `datagrams`; `sources` is the number of files.
@@ -35,14 +42,11 @@ impl<A: Address> Gathered<A> {
                 self.remnants += 1;
                 continue;
             }
-            let mut side = conversation.client();
-            // Nobody sends from a group's address; what is sent to one may look like an answer, as with mDNS.
-            if ends.end(side).0.is_group() {
-                side = other(side);
-            }
+            let side = asking_side(ends, conversation);
             let (client, client_port) = ends.end(side);
             let outcome = conversation.outcome();
             let single = Single {
+                counted: false,
                 client_port,
                 identity: 0,
                 first: conversation.first(),
@@ -61,8 +65,7 @@ impl<A: Address> Gathered<A> {
                 dns: conversation.is_dns(),
                 client,
                 dialled: ends.end(other(side)),
-                served: None,
-                phase: 0,
+                ..Alike::PLAIN
             };
             self.put(alike, single, !sockets.contains(number(ends.end(side))));
         }

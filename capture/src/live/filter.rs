@@ -1,0 +1,283 @@
+//! Which packets the kernel hands over, so that the cost follows connections and not bytes.
+//!
+//! Openings and ends of TCP connections (SYN, FIN, RST), of SCTP associations (INIT, INIT ACK, ABORT), datagrams, ICMP
+//! errors, and fragments; of everything else one packet in [`SAMPLE`], so that connections older than the recording show too. The
+//! same is asked of what is inside VXLAN. Of each packet no more bytes are copied than anybody reads.
+//!
+//! A cooked socket shows packets from the network header on; `tcp[tcpflags]` of libpcap's language would see IPv4 alone.
+
+use std::net::IpAddr;
+
+use super::program::{Instruction, Label, Program, ancillary, code};
+
+/// One of so many packets of open connections passes; a power of two.
+pub const SAMPLE: u32 = 1024;
+
+/// Bytes of headers: IPv6 in VXLAN in IPv6 with all options of TCP, and the first bytes of the payload.
+const HEADERS: u32 = 256;
+
+/// Bytes of what may hold names: DNS over UDP (RFC 9715 §3), a ClientHello in one segment.
+const NAMES: u32 = 2048;
+
+/// Datagrams between two addresses to one port of the second.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct HotEdge {
+    /// Who asks.
+    pub client: IpAddr,
+    /// Who answers.
+    pub server: IpAddr,
+    /// Its port.
+    pub port: u16,
+}
+
+/// Hot edges that a filter names at most: the kernel takes 4096 instructions.
+pub const MAX_HOT: usize = 16;
+
+/// Interfaces that a list of a filter names at most.
+pub const MAX_NAMED: usize = 64;
+
+/// What passes.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// All of TCP and SCTP, as at the beginning of a recording.
+    pub everything: bool,
+    /// The same for these interfaces, by index; [`MAX_NAMED`] at most.
+    pub young: Vec<u32>,
+    /// Nothing of these; [`MAX_NAMED`] at most.
+    pub unwanted: Vec<u32>,
+    /// What may be a ClientHello.
+    pub server_names: bool,
+    /// Datagrams of which one in [`SAMPLE`] says enough; [`MAX_HOT`] at most.
+    pub hot: Vec<HotEdge>,
+    /// UDP ports of VXLAN.
+    pub vxlan: Vec<u16>,
+    /// UDP ports of tunnels that are not looked into.
+    pub opaque: Vec<u16>,
+}
+
+/// Where X is kept while something else needs it, and whether all of the interface passes.
+const SCRATCH: u32 = 0;
+const ALL: u32 = 1;
+
+/// What a part of the program is for.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    /// Where the network header is.
+    base: u32,
+    is_v6: bool,
+    /// Not in a tunnel.
+    outer: bool,
+}
+
+const IPV4: u32 = 0x0800;
+const IPV6: u32 = 0x86dd;
+
+impl Filter {
+    /// The program.
+    pub fn compile(&self) -> Vec<Instruction> {
+        let mut program = Program::default();
+        if !self.unwanted.is_empty() {
+            program.push(code::LD_WORD, ancillary::INTERFACE);
+            for index in self.unwanted.iter().take(MAX_NAMED) {
+                program.take_if(code::JUMP_EQUAL, *index, 0);
+            }
+        }
+        if !self.young.is_empty() {
+            let (young, others) = (program.label(), program.label());
+            program.push(code::LD, 0);
+            program.push(code::ST, ALL);
+            program.push(code::LD_WORD, ancillary::INTERFACE);
+            for index in self.young.iter().take(MAX_NAMED) {
+                program.jump_if(code::JUMP_EQUAL, *index, young);
+            }
+            program.jump(others);
+            program.place(young);
+            program.push(code::LD, 1);
+            program.push(code::ST, ALL);
+            program.place(others);
+        }
+        program.push(code::LD_WORD, ancillary::PROTOCOL);
+        self.network(&mut program, 0, true);
+        program.finish()
+    }
+
+    /// What A says is at `base`.
+    fn network(&self, program: &mut Program, base: u32, outer: bool) {
+        let (v4, v6) = (program.label(), program.label());
+        program.jump_if(code::JUMP_EQUAL, IPV4, v4);
+        program.jump_if(code::JUMP_EQUAL, IPV6, v6);
+        program.take(0);
+        program.place(v4);
+        // Fragments have no ports, or only the first has: whoever puts them together needs all.
+        program.push(code::LD_HALF, base + 6);
+        program.take_if(code::JUMP_SET, 0x3fff, NAMES);
+        program.push(code::LDX_HEADER, base);
+        program.push(code::LD_BYTE, base + 9);
+        self.transport(program, Place { base, is_v6: false, outer });
+        program.place(v6);
+        program.push(code::LDX, 40);
+        program.push(code::LD_BYTE, base + 6);
+        self.transport(program, Place { base, is_v6: true, outer });
+    }
+
+    /// The protocol is in A, the length of the network header in X. Every way ends here.
+    fn transport(&self, program: &mut Program, place: Place) {
+        let base = place.base;
+        let (tcp, udp, sctp, icmp, sample) =
+            (program.label(), program.label(), program.label(), program.label(), program.label());
+        for (protocol, label) in [(6, tcp), (17, udp), (132, sctp), (1, icmp), (58, icmp)] {
+            program.jump_if(code::JUMP_EQUAL, protocol, label);
+        }
+        // Extension headers: hop-by-hop, routing, fragment, destination options (RFC 8200 §4).
+        for header in [0, 43, 44, 60] {
+            program.take_if(code::JUMP_EQUAL, header, NAMES);
+        }
+        program.jump(sample);
+        program.place(icmp);
+        program.push(code::LD_BYTE_X, base);
+        // "Destination unreachable": type 3 (RFC 792), type 1 (RFC 4443).
+        program.take_if(code::JUMP_EQUAL, 3, HEADERS);
+        program.take_if(code::JUMP_EQUAL, 1, HEADERS);
+        program.take(0);
+        program.place(tcp);
+        self.tcp(program, base, sample);
+        program.place(sctp);
+        program.push(code::LD_BYTE_X, base + 12);
+        for chunk in [1, 2, 6] {
+            program.take_if(code::JUMP_EQUAL, chunk, HEADERS);
+        }
+        self.open(program, sample);
+        program.place(udp);
+        self.udp(program, place, sample);
+        program.place(sample);
+        program.push(code::LD_WORD, ancillary::RANDOM);
+        let no = program.label();
+        program.jump_if(code::JUMP_SET, SAMPLE - 1, no);
+        program.take(HEADERS);
+        program.place(no);
+        program.take(0);
+    }
+
+    fn tcp(&self, program: &mut Program, base: u32, sample: Label) {
+        program.push(code::LD_BYTE_X, base + 13);
+        // FIN, SYN, RST.
+        program.take_if(code::JUMP_SET, 7, HEADERS);
+        program.push(code::LD_HALF_X, base);
+        program.take_if(code::JUMP_EQUAL, 53, NAMES);
+        if self.server_names {
+            let no = program.label();
+            program.push(code::LD_BYTE_X, base + 12);
+            program.push(code::SHIFT_RIGHT, 2);
+            program.push(code::AND, 0x3c);
+            program.push(code::ADD_X, 0);
+            program.push(code::TAX, 0);
+            // A handshake record with a ClientHello (RFC 8446 §4, §5.1). A load beyond the end drops the packet, so what is too
+            // short for a record goes the other way first.
+            let short = program.label();
+            self.is_shorter(program, base, short);
+            program.push(code::LD_BYTE_X, base);
+            program.jump_unless(code::JUMP_EQUAL, 22, no);
+            program.push(code::LD_BYTE_X, base + 5);
+            program.take_if(code::JUMP_EQUAL, 1, NAMES);
+            program.place(short);
+            program.place(no);
+        }
+        self.open(program, sample);
+    }
+
+    /// Goes to `short` where fewer than six bytes follow X.
+    fn is_shorter(&self, program: &mut Program, base: u32, short: Label) {
+        program.push(code::TXA, 0);
+        program.push(code::STX, SCRATCH);
+        program.push(code::ADD, base + 6);
+        program.push(code::TAX, 0);
+        program.push(code::LD_LENGTH, 0);
+        let long = program.label();
+        program.jump_if(code::JUMP_NOT_BELOW_X, 0, long);
+        program.jump(short);
+        program.place(long);
+        program.push(code::LDX_MEMORY, SCRATCH);
+    }
+
+    /// Of an open connection: everything in the beginning, else one in many.
+    fn open(&self, program: &mut Program, sample: Label) {
+        if self.everything {
+            program.take(HEADERS);
+            return;
+        }
+        if !self.young.is_empty() {
+            program.push(code::LD_MEMORY, ALL);
+            program.take_if(code::JUMP_EQUAL, 1, HEADERS);
+        }
+        program.jump(sample);
+    }
+
+    fn udp(&self, program: &mut Program, place: Place, sample: Label) {
+        let Place { base, is_v6, outer } = place;
+        let inside = program.label();
+        program.push(code::LD_HALF_X, base);
+        for port in [53, 5353] {
+            program.take_if(code::JUMP_EQUAL, port, NAMES);
+        }
+        program.push(code::LD_HALF_X, base + 2);
+        for port in [53, 5353] {
+            program.take_if(code::JUMP_EQUAL, port, NAMES);
+        }
+        for port in &self.opaque {
+            program.jump_if(code::JUMP_EQUAL, u32::from(*port), sample);
+        }
+        for port in &self.vxlan {
+            program.jump_if(code::JUMP_EQUAL, u32::from(*port), if outer { inside } else { sample });
+        }
+        for edge in self.hot.iter().take(MAX_HOT) {
+            hot(program, place, edge, sample);
+        }
+        program.take(HEADERS);
+        program.place(inside);
+        if !outer {
+            // Nobody jumps here.
+            return program.take(0);
+        }
+        let header = if is_v6 { 40 } else { 20 };
+        // Options before a tunnel are nobody's habit.
+        program.push(code::TXA, 0);
+        program.jump_unless(code::JUMP_EQUAL, header, sample);
+        // UDP 8, VXLAN 8, Ethernet 14 (RFC 7348 §5).
+        let inner = base + header + 30;
+        program.push(code::LD_HALF, inner - 2);
+        self.network(program, inner, false);
+    }
+}
+
+/// Samples the datagrams of a hot edge, in both directions, where the packet is of its family.
+fn hot(program: &mut Program, Place { base, is_v6, .. }: Place, edge: &HotEdge, sample: Label) {
+    let words = |ip: IpAddr| -> Vec<u32> {
+        match ip {
+            IpAddr::V4(ip) => vec![ip.to_bits()],
+            IpAddr::V6(ip) => {
+                ip.octets().chunks(4).map(|word| word.iter().fold(0, |sum, byte| sum << 8 | u32::from(*byte))).collect()
+            }
+        }
+    };
+    let (client, server) = (words(edge.client), words(edge.server));
+    if (client.len() == 4) != is_v6 || client.len() != server.len() {
+        return;
+    }
+    let (source, destination) = if is_v6 { (8, 24) } else { (12, 16) };
+    for (from, to, port) in [(&client, &server, 2), (&server, &client, 0)] {
+        let other = program.label();
+        program.push(code::LD_HALF_X, base + port);
+        program.step_unless(code::JUMP_EQUAL, u32::from(edge.port), other);
+        for (at, words) in [(source, from), (destination, to)] {
+            for (offset, word) in (0..).step_by(4).zip(words) {
+                program.push(code::LD_WORD, base + at + offset);
+                program.step_unless(code::JUMP_EQUAL, *word, other);
+            }
+        }
+        program.jump(sample);
+        program.place(other);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,131 @@
+//! What a log holds.
+
+use std::collections::{BTreeMap, HashMap};
+use std::net::IpAddr;
+
+use capture::{Names, Timestamp};
+use synth::manifest::ObservedPod;
+
+use super::row::{self, Recorded};
+use super::table::{FLOW, PENDING, Table};
+use super::{Log, ObserverId, coverage, damaged};
+use crate::source::Source;
+
+/// An observer and what it watched.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Watcher {
+    pub(crate) id: ObserverId,
+    pub(crate) name: String,
+    /// [`super::Kind::name`].
+    pub(crate) kind: String,
+    /// The node it watched, or nothing.
+    pub(crate) node: String,
+    /// In their order.
+    pub(crate) sources: Vec<Source>,
+    /// By address: from when, until when.
+    pub(crate) tenures: HashMap<IpAddr, Vec<(Timestamp, Option<Timestamp>)>>,
+}
+
+impl Log {
+    /// All observers by name.
+    pub(crate) fn watchers(&self) -> anyhow::Result<Vec<Watcher>> {
+        let mut statement = self.connection.prepare("SELECT id, name, kind, node FROM observer ORDER BY name")?;
+        let mut rows = statement.query([])?;
+        let mut watchers = Vec::new();
+        while let Some(row) = rows.next()? {
+            let id = ObserverId(row.get(0)?);
+            let mut tenures: HashMap<_, Vec<_>> = HashMap::new();
+            for (address, _, since, until) in self.tenures(id)? {
+                tenures.entry(address).or_default().push((since, until));
+            }
+            watchers.push(Watcher {
+                id,
+                name: row.get(1)?,
+                kind: row.get(2)?,
+                node: row.get(3)?,
+                sources: coverage::sources(&self.connection, id)?,
+                tenures,
+            });
+        }
+        Ok(watchers)
+    }
+
+    /// Address, uid of the pod, from when and until when.
+    fn tenures(&self, observer: ObserverId) -> anyhow::Result<Vec<(IpAddr, String, Timestamp, Option<Timestamp>)>> {
+        let text = "SELECT address, pod, since, until FROM tenure WHERE observer = ?1 ORDER BY address, since, pod";
+        let mut statement = self.connection.prepare_cached(text)?;
+        let mut rows = statement.query([observer.0])?;
+        let mut tenures = Vec::new();
+        while let Some(row) = rows.next()? {
+            let address = address(row.get_ref(0)?.as_str()?)?;
+            let until = row.get::<_, Option<i64>>(3)?.map(Timestamp);
+            tenures.push((address, row.get(1)?, Timestamp(row.get(2)?), until));
+        }
+        Ok(tenures)
+    }
+
+    /// The pods that observers knew, each as often as observers knew it.
+    pub(crate) fn pods(&self) -> anyhow::Result<Vec<ObservedPod>> {
+        let mut held: BTreeMap<(ObserverId, String), Vec<_>> = BTreeMap::new();
+        for watcher in self.watchers()? {
+            for (address, pod, since, until) in self.tenures(watcher.id)? {
+                held.entry((watcher.id, pod)).or_default().push((address, since, until));
+            }
+        }
+        let mut statement = self
+            .connection
+            .prepare("SELECT observer, uid, owner_kind, owner_name, object FROM pod ORDER BY uid, observer")?;
+        let mut rows = statement.query([])?;
+        let mut pods = Vec::new();
+        while let Some(row) = rows.next()? {
+            let (kind, name): (String, String) = (row.get(2)?, row.get(3)?);
+            let key = (ObserverId(row.get(0)?), row.get(1)?);
+            pods.push(ObservedPod {
+                object: row.get(4)?,
+                owner: (!kind.is_empty()).then_some((kind, name)),
+                tenures: held.remove(&key).unwrap_or_default(),
+            });
+        }
+        Ok(pods)
+    }
+
+    /// Hands over all flows, pending attempts too, one after the other in the order of their keys.
+    pub(super) fn flows(&self, mut take: impl FnMut(Recorded)) -> anyhow::Result<()> {
+        let mut all = |table: &Table| -> anyhow::Result<()> {
+            let mut statement = self.connection.prepare(&table.select_all())?;
+            let mut rows = statement.query([])?;
+            while let Some(row) = rows.next()? {
+                take(row::read(row)?);
+            }
+            Ok(())
+        };
+        all(&FLOW)?;
+        all(&PENDING)
+    }
+
+    /// The names of all observers.
+    pub(super) fn names(&self, unnamed: u64) -> anyhow::Result<Names> {
+        let mut names = Names::default();
+        let mut statement =
+            self.connection.prepare("SELECT DISTINCT address, name, asker FROM name ORDER BY address, name, asker")?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            let (of, asker) = (address(row.get_ref(0)?.as_str()?)?, address(row.get_ref(2)?.as_str()?)?);
+            names.insert(of, row.get_ref(1)?.as_str()?, asker);
+        }
+        names.leave_out(unnamed);
+        Ok(names)
+    }
+
+    /// Observer, two of its sources as [`coverage::key`] names them, and how far the second's clock is ahead.
+    pub(super) fn skews(&self) -> anyhow::Result<Vec<(ObserverId, [String; 2], i64)>> {
+        let mut statement = self.connection.prepare("SELECT observer, one, two, ahead FROM skew ORDER BY 1, 2, 3")?;
+        let rows =
+            statement.query_map([], |row| Ok((ObserverId(row.get(0)?), [row.get(1)?, row.get(2)?], row.get(3)?)))?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+}
+
+fn address(text: &str) -> anyhow::Result<IpAddr> {
+    text.parse().map_err(|_| damaged(&format!("{text:?} is no address")))
+}

@@ -1,0 +1,171 @@
+//! A recorder and the log that it writes.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use capture::file::Interface;
+use capture::{LinkType, Timestamp};
+
+use super::recorder::{Harvest, Progress, Recorder, Watched};
+use crate::log::{Batch, KnownPod, Log, ObserverId, Tenure};
+use crate::source::Source;
+
+/// Rows that wait for a disk that is full, at most. Beyond it recording ends: what is not written down is no evidence.
+const MAX_WAITING: usize = 500_000;
+
+/// A recording.
+pub(crate) struct Session {
+    pub(crate) recorder: Recorder,
+    log: Log,
+    observer: ObserverId,
+    /// What could not be written yet.
+    waiting: VecDeque<Batch>,
+    /// When the last flush was written.
+    pub(crate) written: Option<Timestamp>,
+    /// When the socket was opened: tells this run from others.
+    started: Timestamp,
+    flushed: Instant,
+    every: Duration,
+    /// Pods and tenures that are new.
+    pods: Vec<KnownPod>,
+    tenures: Vec<Tenure>,
+}
+
+impl Session {
+    /// Records into `log`, `every` so often.
+    pub(crate) fn new(recorder: Recorder, log: Log, observer: ObserverId, every: Duration) -> Session {
+        let started = recorder.now();
+        let flushed = Instant::now();
+        let (waiting, pods, tenures) = (VecDeque::new(), Vec::new(), Vec::new());
+        Session { recorder, log, observer, waiting, written: None, started, flushed, every, pods, tenures }
+    }
+
+    /// Records for a moment, and writes if it is time.
+    pub(crate) fn step(&mut self) -> anyhow::Result<()> {
+        self.recorder.step(200)?;
+        if self.flushed.elapsed() >= self.every {
+            self.flush()?;
+        }
+        Ok(())
+    }
+
+    /// Notes what is known of pods.
+    pub(crate) fn note(&mut self, pod: Option<KnownPod>, tenure: Option<Tenure>) {
+        if let Some(tenure) = &tenure {
+            self.recorder.changes_hands(tenure.address, tenure.until.unwrap_or(tenure.since));
+        }
+        self.pods.extend(pod);
+        self.tenures.extend(tenure);
+    }
+
+    /// Notes that this machine's own addresses are those of its node.
+    pub(crate) fn note_own_node(&mut self) {
+        let of_node = |ip: &&std::net::IpAddr| match ip {
+            std::net::IpAddr::V4(ip) => !ip.is_loopback() && !ip.is_link_local(),
+            std::net::IpAddr::V6(ip) => !ip.is_loopback() && !ip.is_unicast_link_local(),
+        };
+        let own = self.recorder.own_addresses().iter().filter(of_node);
+        let tenure =
+            |ip: &std::net::IpAddr| Tenure { address: *ip, pod: String::new(), since: self.started, until: None };
+        self.tenures.extend(own.map(tenure));
+    }
+
+    /// Writes what came since the last time. Where the disk does not take it, it waits for the next time.
+    pub(crate) fn flush(&mut self) -> anyhow::Result<()> {
+        self.flushed = Instant::now();
+        let harvest = self.recorder.harvest()?;
+        let at = harvest.at;
+        let batch = self.batch(harvest);
+        // Attempts that wait are told anew each time.
+        self.waiting.iter_mut().for_each(|batch| batch.pending.clear());
+        self.waiting.push_back(batch);
+        while let Some(batch) = self.waiting.front() {
+            match self.log.append(self.observer, batch) {
+                Ok(_) => {
+                    self.waiting.pop_front();
+                    self.written = Some(at);
+                }
+                Err(error) if self.rows() > MAX_WAITING => {
+                    return Err(error.context("more waits to be written than memory is for"));
+                }
+                Err(error) => {
+                    tracing::error!(waiting = self.rows(), "cannot write, and will try again: {error:#}");
+                    break;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Rows that wait to be written.
+    pub(crate) fn rows(&self) -> usize {
+        self.waiting.iter().map(|batch| batch.counted.len() + batch.names.len()).sum()
+    }
+
+    /// Writes the rest.
+    ///
+    /// # Errors
+    /// Where it cannot be written.
+    pub(crate) fn finish(mut self) -> anyhow::Result<Progress> {
+        self.flush()?;
+        if let Some(batch) = self.waiting.front() {
+            self.log.append(self.observer, batch)?;
+        }
+        Ok(self.recorder.progress())
+    }
+
+    fn batch(&mut self, harvest: Harvest) -> Batch {
+        let Harvest { at, flushed, watched, counters, tally, unnamed, set_back } = harvest;
+        let mut sources: Vec<Source> = watched.iter().map(|watched| source(watched, at)).collect();
+        // The kernel counts what it loses for the socket, not for the interfaces.
+        let mut socket =
+            source(&Watched { name: "any".to_string(), since: self.started, frames: 0 }, at.max(self.started));
+        for interface in &mut socket.interfaces {
+            interface.received = Some(counters.received);
+            interface.dropped_by_system = Some(counters.dropped);
+            interface.dropped_by_interface = Some(counters.dropped_by_interface);
+        }
+        socket.id = "socket".to_string();
+        sources.push(socket);
+        if set_back.is_some() {
+            // Spans would end before they begin.
+            self.started = at;
+        }
+        Batch {
+            counted: flushed.rows,
+            pending: flushed.pending,
+            names: flushed.names.iter().map(|(ip, name, asker)| (ip, name.to_string(), asker)).collect(),
+            sources,
+            tally,
+            unnamed,
+            pods: std::mem::take(&mut self.pods),
+            tenures: std::mem::take(&mut self.tenures),
+            ..Batch::default()
+        }
+    }
+}
+
+/// An interface, from when it was attached until now.
+fn source(watched: &Watched, at: Timestamp) -> Source {
+    let interface = Interface {
+        name: Some(watched.name.clone()),
+        link: LinkType::LinuxSll2,
+        frames: watched.frames,
+        received: None,
+        accepted: None,
+        dropped_by_interface: None,
+        dropped_by_system: None,
+    };
+    Source {
+        id: watched.name.clone(),
+        run: watched.since.0,
+        name: watched.name.clone(),
+        position: 0,
+        span: Some((watched.since, at.max(watched.since))),
+        frames: watched.frames,
+        damaged: 0,
+        first_damaged: None,
+        damage: None,
+        interfaces: vec![interface],
+    }
+}
