@@ -178,7 +178,7 @@ fn pages_that_always_expire() {
     let run = run(directory.path(), "snapshot --kubeconfig config");
     assert_eq!((run.exit, names(&run.stdout).len()), (0, ALL.len()), "{}", run.stderr);
     let whole =
-        server.asked().into_iter().filter(|asked| asked.path == "/api/v1/pods" && asked.query.get("limit").is_none());
+        server.asked().into_iter().filter(|asked| asked.path == "/api/v1/pods" && !asked.query.contains_key("limit"));
     assert_eq!(whole.count(), 1);
 }
 
@@ -186,14 +186,18 @@ fn pages_that_always_expire() {
 fn what_is_forbidden_is_named() {
     let store = store();
     let server = FakeApi::start(move |asked, _| match asked.path.as_str() {
-        "/api/v1/nodes" => failure(403, "Forbidden", "nodes is forbidden: User \"dev\" cannot list resource \"nodes\""),
+        "/api/v1/nodes" => failure(
+            403,
+            "Forbidden",
+            "nodes is forbidden: User \"dev\" cannot list resource \"nodes\" in API group \"\"",
+        ),
         _ => store.answer(asked),
     });
     let directory = at(&server);
     let taken = snapshot(directory.path(), "dump.json");
     assert_eq!(taken.exit, 2);
     assert!(taken.stderr.contains("warning: context fake"), "{}", taken.stderr);
-    assert!(taken.stderr.contains("may not list nodes: nodes is forbidden: User \"dev\""), "{}", taken.stderr);
+    assert!(taken.stderr.contains("): dev may not list nodes\n"), "{}", taken.stderr);
     assert_eq!(names(&read(directory.path(), "dump.json")).len(), ALL.len() - 1, "the rest is written");
     let live = run(directory.path(), "reach --kubeconfig config -o json");
     assert_eq!(live.exit, 2);
@@ -295,6 +299,39 @@ fn which_cluster() {
             assert!(run.stderr.contains(word), "{args}: {word}: {}", run.stderr);
         }
     }
+}
+
+/// What each agent recorded is one log, and one that sends nonsense costs the others nothing.
+#[test]
+fn collected_logs_are_one() {
+    let recorded = directory(&[]);
+    let made = run(recorded.path(), "record --pcap traffic.pcap --log a.log");
+    assert_eq!(made.exit, 0, "{}", made.stderr);
+    let log = fs::read(recorded.path().join("a.log")).unwrap();
+    let pod = |name: &str, node: &str| {
+        json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"namespace": "ringfence", "name": name,
+               "labels": {"app.kubernetes.io/name": "ringfence"}}, "spec": {"nodeName": node}, "status": {"phase": "Running"}})
+    };
+    let store = Store::new(vec![pod("r-1", "a"), pod("r-2", "b"), pod("r-3", "c")]);
+    let server = FakeApi::start(move |asked, _| match asked.path.as_str() {
+        "/api/v1/namespaces/ringfence/pods/r-1:9753/proxy/log" => Answer::Bytes(log.clone()),
+        "/api/v1/namespaces/ringfence/pods/r-2:9753/proxy/log" => Answer::Bytes(log.clone()),
+        "/api/v1/namespaces/ringfence/pods/r-3:9753/proxy/log" => Answer::Bytes(b"<html>welcome</html>".to_vec()),
+        _ => store.answer(asked),
+    });
+    let directory = at(&server);
+    let collected = run(directory.path(), "collect --kubeconfig config -o all.log");
+    assert_eq!(collected.exit, 2, "{}", collected.stderr);
+    let words = ["error: node c (r-3): it sent no flow log that can be read", "flow logs of 2 of 3 agents in all.log"];
+    for words in words {
+        assert!(collected.stderr.contains(words), "{words}: {}", collected.stderr);
+    }
+    let flows = |input: &str| {
+        let run = run(directory.path(), &format!("flows {input} -o json"));
+        assert_eq!(run.exit, 0, "{}", run.stderr);
+        run.stdout
+    };
+    assert_eq!(flows("--log all.log"), flows("--pcap traffic.pcap"), "the same log twice counts once");
 }
 
 /// Without an agent to ask, `collect` says so and leaves what is there alone; the rest is in `cli/src/collect/tests.rs`.

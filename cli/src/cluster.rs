@@ -26,6 +26,9 @@ pub(crate) use retry::{briefly, patiently, retried};
 const CONNECT: Duration = Duration::from_secs(5);
 /// How long an answer may be silent. A page of 500 pods takes a busy server seconds.
 const SILENCE: Duration = Duration::from_secs(60);
+/// How long a watch may be silent. An API server sends a bookmark about once a minute even where nothing happens: what is
+/// silent for longer is a connection to nobody, and the watch is begun again where it was.
+const SILENCE_OF_WATCH: Duration = Duration::from_secs(150);
 
 /// An API server and what the user calls it.
 #[derive(Clone)]
@@ -69,7 +72,7 @@ pub(crate) async fn connect(wanted: &LiveCluster) -> anyhow::Result<Server> {
 
 /// The same for watches, which are silent where nothing happens.
 pub(crate) async fn watching(wanted: &LiveCluster) -> anyhow::Result<Server> {
-    server(wanted, None).await
+    server(wanted, Some(SILENCE_OF_WATCH)).await
 }
 
 async fn server(wanted: &LiveCluster, silence: Option<Duration>) -> anyhow::Result<Server> {

@@ -13,7 +13,7 @@ use futures::StreamExt;
 use crate::args::CollectArgs;
 use crate::cluster::{self, Server, explained};
 use crate::exit::Exit;
-use crate::log;
+use crate::log::{self, Log};
 
 use fetch::{Agent, agents, fetch};
 
@@ -26,23 +26,31 @@ pub(crate) fn run(args: &CollectArgs) -> anyhow::Result<Exit> {
         bail!("-o -: a flow log is a file, not a stream");
     }
     let parts = Parts::beside(&args.output)?;
-    let (server, fetched, failed) = cluster::wait(async {
+    let (server, (fetched, mut failed)) = cluster::wait(async {
         let server = cluster::connect(&args.live).await?;
-        let (fetched, failed) = all(&server, args, &parts.directory).await?;
-        Ok((server, fetched, failed))
+        let fetched = all(&server, args, &parts.directory).await?;
+        Ok((server, fetched))
     })?;
+    let mut logs = Vec::new();
+    for (agent, path) in fetched {
+        // One that cannot be read costs the others nothing.
+        match Log::open_read(&path) {
+            Ok(_) => logs.push(path),
+            Err(error) => failed.push((agent, error.context("it sent no flow log that can be read"))),
+        }
+    }
+    failed.sort_by(|a, b| a.0.cmp(&b.0));
     let mut err = io::stderr().lock();
     for (agent, error) in &failed {
         writeln!(err, "error: {agent}: {error:#}")?;
     }
-    if fetched.is_empty() {
+    if logs.is_empty() {
         bail!("{}: no agent gave its flow log, so {} is not written", server.name, args.output.display());
     }
-    let logs: Vec<PathBuf> = fetched.iter().map(|(_, path)| path.clone()).collect();
     log::write(&args.output, &logs)?;
     if !args.quiet {
-        let all = fetched.len() + failed.len();
-        writeln!(err, "{}: flow logs of {} of {all} agents in {}", server.name, fetched.len(), args.output.display())?;
+        let all = logs.len() + failed.len();
+        writeln!(err, "{}: flow logs of {} of {all} agents in {}", server.name, logs.len(), args.output.display())?;
     }
     Ok(if failed.is_empty() { Exit::Fine } else { Exit::Unusable })
 }

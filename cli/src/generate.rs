@@ -204,6 +204,8 @@ fn report_changes(directory: &Path, chosen: &[&Planned], quiet: bool) -> anyhow:
 /// What carrying policies to another cluster leaves to look at.
 fn report_carried(carried: &Carried) -> anyhow::Result<()> {
     let mut err = io::stderr().lock();
+    let policies = number(carried.policies.len() as u64);
+    writeln!(err, "gate: {policies} policies, their namespaces renamed back, are what was proved")?;
     for finding in &carried.findings {
         writeln!(err, "warning: {finding}")?;
     }

@@ -4,7 +4,6 @@
 //! user typed, `input` what it stands for, and each subcommand is a file.
 
 mod account;
-#[allow(dead_code, reason = "the agent that records feeds on it")]
 mod agent;
 mod args;
 mod captures;

@@ -136,12 +136,14 @@ pub fn carry(planned: &[&Planned], mapping: &Mapping, inventory: &Inventory) -> 
 /// Puts other names of namespaces into a policy: its own, and those that its peers are selected by.
 fn rename(policy: &mut Policy, names: &BTreeMap<String, String>) {
     let renamed = |name: &String| names.get(name).unwrap_or(name).clone();
-    policy.namespace = renamed(&policy.namespace);
+    if let Some(name) = names.get(&policy.namespace) {
+        policy.namespace = name.clone();
+    }
     for rule in policy.ingress.iter_mut().chain(&mut policy.egress).flatten() {
         let Peers::Any(peers) = &mut rule.peers else { continue };
         for peer in peers {
             if let Peer::Pods { namespaces: Namespaces::Matching(selector), .. } = peer {
-                *selector = selector.requirements().cloned().map(|written| requirement(written, &renamed)).collect();
+                *selector = selector.requirements().cloned().map(|written| requirement(written, renamed)).collect();
             }
         }
     }

@@ -20,8 +20,6 @@ const PAGE: u32 = 500;
 /// Watches the pods of `node` and sends what changes, until nobody receives any more. The watch goes on from the last
 /// resource version; where that is too old, or after the API server was gone, the pods are listed anew, with pauses that
 /// grow to 30 s, and what was missed is the difference. `now` is the clock.
-///
-/// The client may not have a timeout for reading: a watch is silent where nothing happens.
 pub(crate) async fn watch(client: Client, node: &str, now: impl Fn() -> Timestamp, changes: Sender<Change>) {
     let config = Config::default().fields(&format!("spec.nodeName={node}")).page_size(PAGE);
     let pods = Api::<Pod>::all(client.clone());

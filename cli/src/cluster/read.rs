@@ -122,7 +122,10 @@ async fn one(
         Err(Error::Api(status)) if status.code == 404 => {}
         Err(Error::Api(status)) if status.code == 403 => {
             let scope = namespace.map_or_else(String::new, |name| format!(" in namespace {name}"));
-            found.problems.push(format!("may not list {}{scope}: {}", kind.resource(), status.message));
+            found.problems.push(match refused_user(&status.message) {
+                Some(user) => format!("{user} may not list {}{scope}", kind.resource()),
+                None => format!("may not list {}{scope}: {}", kind.resource(), status.message),
+            });
         }
         Err(Error::Api(status)) if status.code != 401 => {
             found.problems.push(format!("cannot list {}: {} ({})", kind.resource(), status.message, status.code));
@@ -131,4 +134,31 @@ async fn one(
     }
     found.problems.extend(misfits);
     Ok(())
+}
+
+/// `dev` of `nodes is forbidden: User "dev" cannot list resource "nodes" in API group "" at the cluster scope`: the rest
+/// is known, and of a user with few rights there are many.
+fn refused_user(message: &str) -> Option<&str> {
+    let (_, rest) = message.split_once("is forbidden: User \"")?;
+    let (user, what) = rest.split_once("\" cannot list resource ")?;
+    // What an authorizer adds is news.
+    (!user.is_empty() && (what.ends_with("at the cluster scope") || what.ends_with('"'))).then_some(user)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_is_refused() {
+        let nodes = "nodes is forbidden: User \"dev\" cannot list resource \"nodes\" in API group \"\"";
+        for (message, expected) in [
+            (format!("{nodes} at the cluster scope"), Some("dev")),
+            (format!("{nodes} in the namespace \"shop\""), Some("dev")),
+            (format!("{nodes} at the cluster scope: RBAC: clusterrole \"x\" not found"), None),
+            ("denied by policy".to_string(), None),
+        ] {
+            assert_eq!(refused_user(&message), expected, "{message}");
+        }
+    }
 }

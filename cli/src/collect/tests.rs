@@ -79,7 +79,15 @@ fn every_agent_is_asked() {
 fn no_agents_and_no_answers() {
     let nobody = FakeApi::start(|_, _| Answer::Json(200, json!({"metadata": {}, "items": []})));
     let stopped = FakeApi::start(|_, _| Answer::Json(200, json!({"items": [pod("r-1", "a", "Failed")]})));
-    for (server, words) in [(nobody, "is the agent installed there?"), (stopped, "no agent gave its flow log")] {
+    let nonsense = FakeApi::start(|asked, _| match asked.path.ends_with("/log") {
+        true => Answer::Bytes(b"<html>".to_vec()),
+        false => Answer::Json(200, json!({"items": [pod("r-1", "a", "Running")]})),
+    });
+    for (server, words) in [
+        (nobody, "is the agent installed there?"),
+        (stopped, "no agent gave its flow log"),
+        (nonsense, "no agent gave its flow log"),
+    ] {
         let directory = tempfile::tempdir().unwrap();
         let error = run(&args(&server, directory.path())).unwrap_err();
         assert!(error.to_string().contains(words), "{error:#}");

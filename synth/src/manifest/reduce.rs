@@ -1,7 +1,7 @@
 //! An object of an API server to what of it is read here: what is dropped is never stored and never leaves the cluster.
 //!
 //! Identity needs few fields. Environments, commands, volumes, probes' headers, `managedFields` and all annotations but
-//! those of [`super::kept`] are dropped; of policies, which are judged as they are written, `spec` stays whole; of kinds
+//! a few are dropped; of policies, which are judged as they are written, `spec` stays whole; of kinds
 //! that are of no use here, the name. The types that read objects also write them, so that there is no second list of
 //! fields that could differ from the first.
 

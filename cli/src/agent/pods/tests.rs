@@ -2,11 +2,12 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use kube::Config as ClientConfig;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
 use super::*;
+use crate::args::LiveCluster;
+use crate::cluster;
 use crate::fakeapi::{Answer, Asked, FakeApi, failure};
 
 fn pod(name: &str, ip: &str, version: u32) -> Value {
@@ -38,7 +39,11 @@ fn is_watch(asked: &Asked) -> bool {
 fn changes(server: &FakeApi, count: usize) -> Vec<String> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
-        let client = Client::try_from(ClientConfig::new(server.url.parse().unwrap())).unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        let kubeconfig = directory.path().join("config");
+        server.kubeconfig(&kubeconfig);
+        let wanted = LiveCluster { kubeconfig: Some(kubeconfig), context: None };
+        let client = cluster::watching(&wanted).await.unwrap().client;
         let (sender, mut receiver) = mpsc::channel(16);
         let now = || "2026-11-21T09:00:00Z".parse().unwrap();
         let watching = watch(client, "a", now, sender);
