@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -14,7 +14,7 @@ use crate::program::{command, run};
 use crate::shared::skipped;
 
 /// Where the API server is, seen from the nodes.
-const ADDRESS: &str = "192.0.2.200";
+const ADDRESS: &str = "198.51.100.200";
 
 fn deploy(name: &str) -> String {
     let path: PathBuf = [env!("CARGO_MANIFEST_DIR"), "..", "deploy", "kubernetes", name].iter().collect();
@@ -61,7 +61,7 @@ fn agents_learn_and_a_person_collects() {
     server.namespace("ringfence");
     server.apply(&deploy("access.yaml"));
     server.apply(CLUSTER);
-    for (node, ip) in [("n1", "192.0.2.1"), ("n2", "192.0.2.2")] {
+    for (node, ip) in [("n1", "198.51.100.1"), ("n2", "198.51.100.2")] {
         server.apply(&agent_pod(node, ip).to_string());
     }
     let account = on_node(&server.account("ringfence", "ringfence-agent"), &directory.path().join("agent"));
@@ -69,9 +69,16 @@ fn agents_learn_and_a_person_collects() {
         let args = format!("agent -v --node {node} --kubeconfig {account} --flush 1s --log {}", path(node));
         network.run(node, &args, "listen")
     });
-    let ready = |network: &Network, node: &str| network.answer(node, "http://127.0.0.1:9753/readyz") == "ok\n";
-    for node in ["n1", "n2"] {
-        until(&format!("the agent of {node}"), || ready(&network, node));
+    for (node, agent) in ["n1", "n2"].iter().zip(&agents) {
+        let begun = Instant::now();
+        loop {
+            let ready = network.answer(node, "http://127.0.0.1:9753/readyz");
+            if ready == "ok\n" {
+                break;
+            }
+            assert!(begun.elapsed() < Duration::from_secs(20), "{node}: {ready}{}", network.said(agent));
+            network.wait(Duration::from_millis(100));
+        }
         assert_eq!(network.answer(node, "http://127.0.0.1:9753/healthz"), "ok\n");
     }
     network.serve_http("a2", &["10.244.2.10:8080"]);
@@ -86,9 +93,7 @@ fn agents_learn_and_a_person_collects() {
     network.wait(Duration::from_secs(3));
     server.restart();
     server.admin().delete("/api/v1/namespaces/shop/pods/b2?gracePeriodSeconds=0");
-    let heir =
-        documents(CLUSTER)[0]["items"].as_array().unwrap().iter().find(|one| one["metadata"]["name"] == "b2").cloned();
-    let mut heir = heir.unwrap();
+    let mut heir = documents(CLUSTER).into_iter().find(|one| one["metadata"]["name"] == "b2").unwrap();
     heir["metadata"] = json!({"name": "heir", "namespace": "shop", "labels": {"app": "heir"}});
     server.apply(&heir.to_string());
     let metrics = |network: &Network, node: &str, name: &str| -> Option<f64> {
@@ -105,6 +110,7 @@ fn agents_learn_and_a_person_collects() {
     let collected = run(directory.path(), &format!("collect --kubeconfig {kubeconfig} -o week.db"));
     assert_eq!(collected.exit, 0, "{}", collected.stderr);
     assert!(collected.stderr.contains("2 of 2 agents"), "{}", collected.stderr);
+    std::fs::copy(directory.path().join("week.db"), "/tmp/week.db").unwrap();
     // The pods of the agents' time are known, those that are gone too.
     let expected = [
         ("a1 -> a2:8080/TCP established handshake", 5),

@@ -267,10 +267,16 @@ impl Caller {
     }
 }
 
-/// The objects of a text of YAML documents.
+/// The objects of a text of YAML documents, and of the lists among them.
 pub fn documents(text: &str) -> Vec<Value> {
     let objects: Vec<Value> = serde_saphyr::from_multiple(text).unwrap();
-    objects.into_iter().filter(|object| !object.is_null()).collect()
+    let objects = objects.into_iter().filter(|object| !object.is_null());
+    objects
+        .flat_map(|mut object| match object["items"].take() {
+            Value::Array(items) => items,
+            _ => vec![object],
+        })
+        .collect()
 }
 
 /// Where objects of this kind and namespace are created.

@@ -63,8 +63,8 @@ fn two_nodes_are_recorded_as_they_talk() {
     let log = |name: &str| directory.path().join(name).display().to_string();
     fs::write(directory.path().join("cluster.yaml"), CLUSTER).unwrap();
     network.serve_http("a2", &["10.244.2.10:8080", "[fd00:2::10]:8080"]);
-    network.serve_http("ext", &["192.0.2.100:443", "[2001:db8::100]:443"]);
-    network.serve_http("n2", &["192.0.2.2:10250"]);
+    network.serve_http("ext", &["198.51.100.100:443", "[2001:db8::100]:443"]);
+    network.serve_http("n2", &["198.51.100.2:10250"]);
     network.serve_redis("b1", "10.244.1.11", 8081);
     network.serve_dns("a2", "10.244.2.10", 5353);
     // Older than the recording.
@@ -86,12 +86,12 @@ fn two_nodes_are_recorded_as_they_talk() {
         network.dig("a1", "10.96.0.10", 53);
     }
     // Out of the cluster, masqueraded, and into it.
-    network.fetch("b2", "http://192.0.2.100:443/");
+    network.fetch("b2", "http://198.51.100.100:443/");
     network.fetch("b2", "http://[2001:db8::100]:443/");
-    network.fetch("ext", "http://192.0.2.2:30080/");
+    network.fetch("ext", "http://198.51.100.2:30080/");
     // To a node's own server, and from a node.
-    network.fetch("b2", "http://192.0.2.2:10250/");
-    network.fetch("a1", "http://192.0.2.2:10250/");
+    network.fetch("b2", "http://198.51.100.2:10250/");
+    network.fetch("a1", "http://198.51.100.2:10250/");
     network.fetch("n1", "http://10.96.0.10/");
     // Refused, and nobody there.
     network.attempt("a1", "10.244.1.11:9");
@@ -115,12 +115,12 @@ fn two_nodes_are_recorded_as_they_talk() {
         ("a1 -> a2:5353/UDP answered first_packet", 5),
         ("a1 -> b1:9/TCP refused handshake", 1),
         ("a1 -> node n2:10250/TCP established handshake", 1),
-        ("b2 -> 192.0.2.100:443/TCP established handshake", 1),
+        ("b2 -> 198.51.100.100:443/TCP established handshake", 1),
         ("b2 -> 2001:db8::100:443/TCP established handshake", 1),
         ("b2 -> node n2:10250/TCP established inferred", 1),
         ("b2 -> 10.96.0.99:80/TCP unanswered handshake", 1),
         ("b2 -> b1:8081/TCP established handshake", 1),
-        ("192.0.2.100 -> a2:8080/TCP established handshake", 1),
+        ("198.51.100.100 -> a2:8080/TCP established handshake", 1),
         ("c1 -> a2:8080/TCP established handshake", 1),
         ("node n1 -> a2:8080/TCP established inferred", 1),
         // Masqueraded, the same connection comes from the node: a view of its own, and what the other side's policy sees.

@@ -24,7 +24,7 @@ use crate::exit::Exit;
 use crate::log::{HOUR, Kind, Log};
 use crate::record::clock::system;
 use crate::record::recorder::Recorder;
-use crate::record::session::Session;
+use crate::record::session::{Bounds, Session};
 use crate::record::stop::Stop;
 
 use known::Known;
@@ -52,8 +52,9 @@ pub(crate) fn run(args: &AgentArgs) -> anyhow::Result<Exit> {
     let mut log = Log::create_or_open(&args.log)?;
     let observer = log.observer(&args.node, Kind::Agent, &args.node, HOUR)?;
     log.adopt(observer)?;
-    let session = Session::new(recorder, log, observer, args.live.flush());
-    let status = Arc::new(Status::new(&args.node));
+    let bounds = Bounds { keep: args.keep, size: u64::from(args.max_log) };
+    let session = Session::new(recorder, log, observer, args.live.flush(), Some(bounds));
+    let status = Arc::new(Status::new(&args.node, &args.log));
     let (changes, told) = mpsc::channel(WAITING);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("no runtime")?;
     // Before anything runs: a port that is taken or a cluster that is none ends the agent at once.

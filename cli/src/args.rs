@@ -851,6 +851,12 @@ pub(crate) struct AgentArgs {
     /// The flow log to write to
     #[arg(long, value_name = "LOG")]
     pub(crate) log: PathBuf,
+    /// How long the log keeps what was not seen again
+    #[arg(long, value_name = "TIME", default_value = "30d", value_parser = duration)]
+    pub(crate) keep: i64,
+    /// How large the log may become; the oldest leaves first
+    #[arg(long, value_name = "SIZE", default_value = "256M", value_parser = bytes)]
+    pub(crate) max_log: u32,
     /// Where metrics, health and the flow log are served
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "0.0.0.0:9753")]
     pub(crate) listen: std::net::SocketAddr,

@@ -11,6 +11,7 @@ mod codes;
 mod column;
 mod copy;
 mod coverage;
+mod forget;
 mod merge;
 mod open;
 mod read;

@@ -66,7 +66,7 @@ fn live(args: &RecordArgs, live: &LiveArgs) -> anyhow::Result<Exit> {
     let mut log = Log::create_or_open(&args.log)?;
     let id = log.observer(&observer, Kind::Record, "", HOUR)?;
     log.adopt(id)?;
-    let mut session = Session::new(recorder, log, id, live.flush());
+    let mut session = Session::new(recorder, log, id, live.flush(), None);
     let begun = Instant::now();
     let is_over = |session: &mut Session| {
         let passed = begun.elapsed().as_nanos();

@@ -123,7 +123,7 @@ impl Network {
 
     pub fn serve_dns(&mut self, space: &str, address: &str, port: u16) {
         let mut dns = self.within(space, "dnsmasq");
-        dns.args(["--no-daemon", "--no-resolv", "--no-hosts", "--bind-interfaces", "--address=/#/192.0.2.77"]);
+        dns.args(["--no-daemon", "--no-resolv", "--no-hosts", "--bind-interfaces", "--address=/#/198.51.100.77"]);
         dns.args([&format!("--listen-address={address}"), &format!("--port={port}"), "--user=root", "--pid-file="]);
         self.start(dns);
         until("dnsmasq", || self.asked(space, address, port));
@@ -225,6 +225,11 @@ impl Network {
         self.children[recorder.0].id()
     }
 
+    /// What it has said so far.
+    pub fn said(&self, recorder: &Recorder) -> String {
+        std::fs::read_to_string(self.scratch.path().join(format!("record-{}", recorder.0))).unwrap()
+    }
+
     /// Ends a recorder by SIGTERM.
     pub fn stop(&mut self, recorder: Recorder) -> Run {
         signal(self.process(&recorder), "TERM");
@@ -234,7 +239,7 @@ impl Network {
     /// Waits for a recorder's end.
     pub fn ended(&mut self, Recorder(place): Recorder) -> Run {
         let exit = self.children[place].wait().unwrap().code().unwrap_or(-1);
-        let stderr = std::fs::read_to_string(self.scratch.path().join(format!("record-{place}"))).unwrap();
+        let stderr = self.said(&Recorder(place));
         Run { exit, stdout: String::new(), stderr }
     }
 

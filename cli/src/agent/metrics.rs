@@ -1,5 +1,6 @@
 //! How the agent is, for Prometheus and for the kubelet.
 
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -18,6 +19,8 @@ const STUCK: Duration = Duration::from_secs(60);
 /// What is known of the recorder, by everybody.
 #[derive(Debug)]
 pub(crate) struct Status {
+    log: PathBuf,
+    bytes: Gauge,
     registry: Registry,
     connections: Counter,
     packets: Counter,
@@ -39,7 +42,7 @@ pub(crate) struct Status {
 }
 
 impl Status {
-    pub(super) fn new(node: &str) -> Status {
+    pub(super) fn new(node: &str, log: &Path) -> Status {
         let mut registry =
             Registry::with_prefix_and_labels("ringfence", [("node".into(), node.to_string().into())].into_iter());
         let (connections, packets, lost) = (Counter::default(), Counter::default(), Counter::default());
@@ -62,7 +65,11 @@ impl Status {
             Unit::Seconds,
             written.clone(),
         );
+        let bytes = Gauge::default();
+        registry.register_with_unit("log", "Size of the flow log", Unit::Bytes, bytes.clone());
         Status {
+            log: log.to_path_buf(),
+            bytes,
             registry,
             connections,
             packets,
@@ -109,6 +116,7 @@ impl Status {
             && self.written.get() != written.0 as f64 / 1e9
         {
             self.written.set(written.0 as f64 / 1e9);
+            self.bytes.set(i64::try_from(super::size(&self.log)).unwrap_or(i64::MAX));
             *self.flushed.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
         }
     }

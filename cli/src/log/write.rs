@@ -231,18 +231,22 @@ impl Writer<'_> {
 
     /// Takes an observer's rows out of a table.
     pub(super) fn clear(&mut self, table: &Table, observer: ObserverId) -> anyhow::Result<()> {
+        self.remove(table, "observer = ?1", &[Value::Integer(observer.0)]).map(drop)
+    }
+
+    /// Takes the rows out of a table that a condition holds for; how many there were.
+    pub(super) fn remove(&mut self, table: &Table, condition: &str, values: &[Value]) -> anyhow::Result<usize> {
         let columns: Vec<String> = table.columns.iter().map(|(name, _)| format!("\"{name}\"")).collect();
-        let text = format!("SELECT {} FROM {} WHERE observer = ?1", columns.join(", "), table.name);
+        let text = format!("SELECT {} FROM {} WHERE {condition}", columns.join(", "), table.name);
         let mut statement = self.transaction.prepare_cached(&text)?;
-        let mut rows = statement.query([observer.0])?;
+        let mut rows = statement.query(params_from_iter(values))?;
         while let Some(row) = rows.next()? {
             let values = (0..columns.len()).map(|at| row.get_ref(at)).collect::<Result<Vec<_>, _>>()?;
             self.seals.remove(table, checksum(table, values.into_iter()));
         }
         drop(rows);
-        let text = format!("DELETE FROM {} WHERE observer = ?1", table.name);
-        self.transaction.prepare_cached(&text)?.execute([observer.0])?;
-        Ok(())
+        let text = format!("DELETE FROM {} WHERE {condition}", table.name);
+        Ok(self.transaction.prepare_cached(&text)?.execute(params_from_iter(values))?)
     }
 
     /// Counts a flush; its number.

@@ -14,6 +14,18 @@ use crate::source::Source;
 /// Rows that wait for a disk that is full, at most. Beyond it recording ends: what is not written down is no evidence.
 const MAX_WAITING: usize = 500_000;
 
+/// What a log may hold.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Bounds {
+    /// Nanoseconds after which what was seen for the last time leaves.
+    pub(crate) keep: i64,
+    /// Bytes beyond which the oldest leaves before that.
+    pub(crate) size: u64,
+}
+
+/// How often a log is held against its bounds.
+const BOUNDED: Duration = Duration::from_secs(60);
+
 /// A recording.
 pub(crate) struct Session {
     pub(crate) recorder: Recorder,
@@ -27,6 +39,9 @@ pub(crate) struct Session {
     started: Timestamp,
     flushed: Instant,
     every: Duration,
+    bounds: Option<Bounds>,
+    /// When the log was last held against them.
+    bounded: Instant,
     /// Pods and tenures that are new.
     pods: Vec<KnownPod>,
     tenures: Vec<Tenure>,
@@ -34,11 +49,38 @@ pub(crate) struct Session {
 
 impl Session {
     /// Records into `log`, `every` so often.
-    pub(crate) fn new(recorder: Recorder, log: Log, observer: ObserverId, every: Duration) -> Session {
-        let started = recorder.now();
-        let flushed = Instant::now();
-        let (waiting, pods, tenures) = (VecDeque::new(), Vec::new(), Vec::new());
-        Session { recorder, log, observer, waiting, written: None, started, flushed, every, pods, tenures }
+    pub(crate) fn new(
+        recorder: Recorder,
+        log: Log,
+        observer: ObserverId,
+        every: Duration,
+        bounds: Option<Bounds>,
+    ) -> Session {
+        Session {
+            log,
+            observer,
+            waiting: VecDeque::new(),
+            written: None,
+            started: recorder.now(),
+            flushed: Instant::now(),
+            every,
+            bounds,
+            bounded: Instant::now(),
+            pods: Vec::new(),
+            tenures: Vec::new(),
+            recorder,
+        }
+    }
+
+    /// Lets go of what the log is not to hold.
+    fn bound(&mut self, Bounds { keep, size }: Bounds) -> anyhow::Result<()> {
+        self.bounded = Instant::now();
+        let now = self.recorder.now();
+        self.log.forget(self.observer, now.plus(-keep))?;
+        if let Some(until) = self.log.shrink(self.observer, size, now)? {
+            tracing::warn!(%until, size, "the flow log is full: what was last seen before this time is gone");
+        }
+        Ok(())
     }
 
     /// Records for a moment, and writes if it is time.
@@ -46,6 +88,12 @@ impl Session {
         self.recorder.step(200)?;
         if self.flushed.elapsed() >= self.every {
             self.flush(false)?;
+        }
+        if let Some(bounds) = self.bounds
+            && self.bounded.elapsed() >= BOUNDED
+            && let Err(error) = self.bound(bounds)
+        {
+            tracing::error!("the flow log cannot be made smaller: {error:#}");
         }
         Ok(())
     }
