@@ -272,8 +272,8 @@ pub fn documents(text: &str) -> Vec<Value> {
     let objects: Vec<Value> = serde_saphyr::from_multiple(text).unwrap();
     let objects = objects.into_iter().filter(|object| !object.is_null());
     objects
-        .flat_map(|mut object| match object["items"].take() {
-            Value::Array(items) => items,
+        .flat_map(|mut object| match object.get_mut("items").map(Value::take) {
+            Some(Value::Array(items)) => items,
             _ => vec![object],
         })
         .collect()
