@@ -32,6 +32,7 @@ mod examiner;
 mod input;
 mod libpcap;
 mod lint;
+mod log;
 mod npguard;
 mod packets;
 mod program;

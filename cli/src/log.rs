@@ -25,7 +25,9 @@ use rusqlite::Connection;
 
 pub(crate) use self::merge::{combine, write};
 pub(crate) use self::row::{HOUR, stretch};
-pub(crate) use self::write::{Batch, KnownPod, Tenure};
+pub(crate) use self::write::Batch;
+#[cfg_attr(not(test), expect(unused_imports, reason = "for recorders of live traffic"))]
+pub(crate) use self::write::{KnownPod, Tenure};
 
 /// An open flow log.
 #[derive(Debug)]
@@ -36,6 +38,7 @@ pub(crate) struct Log {
 }
 
 /// What an observer is.
+#[cfg_attr(not(test), expect(dead_code, reason = "for recorders of live traffic"))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// A pod of a DaemonSet that watches its node.

@@ -73,6 +73,7 @@ pub(crate) struct Tenure {
 
 impl Log {
     /// The observer of a name, which is new if nobody has it. `grain` is its [`capture::Settings::grain`] in nanoseconds.
+    #[cfg_attr(not(test), expect(dead_code, reason = "for recorders of live traffic"))]
     pub(crate) fn observer(&mut self, name: &str, kind: Kind, node: &str, grain: i64) -> anyhow::Result<ObserverId> {
         self.change(|writer| writer.observer(name, kind, node, grain))
     }
@@ -93,6 +94,7 @@ impl Log {
     }
 
     /// Adds a flush: all of it is in the log, or nothing. Returns its number.
+    #[cfg_attr(not(test), expect(dead_code, reason = "for recorders of live traffic"))]
     pub(crate) fn append(&mut self, observer: ObserverId, batch: &Batch) -> anyhow::Result<i64> {
         self.change(|writer| writer.append(observer, batch))
     }
