@@ -16,6 +16,8 @@ mod read;
 mod row;
 mod seal;
 mod table;
+#[cfg(test)]
+mod tests;
 mod traffic;
 mod write;
 

@@ -150,3 +150,6 @@ fn is_known_better(row: &Row, rows: &[Row], groups: &BTreeMap<Group, Vec<usize>>
         && others(group(flow))
             .any(|other| class(other.flow.outcome) != Class::Vague && observers[other.observer].watched(flow))
 }
+
+#[cfg(test)]
+mod tests;
