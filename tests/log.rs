@@ -174,7 +174,8 @@ fn the_same_captures_are_counted_once() {
     assert!(merged[1] == merged[2] && merged[0] == merged[3], "merging depends on the order");
     run(path, "merge -q -o three.db one.db");
     assert!(bytes(path, "three.db") == merged[1], "merging is not idempotent");
-    assert_eq!(before, bytes(path, "flows.db"), "the log changed");
+    // But for the header, in which SQLite counts changes.
+    assert!(before[100..] == bytes(path, "flows.db")[100..], "the log changed");
     let all = run(path, "flows -o json -q --log three.db --cluster cluster.yaml");
     assert_eq!((all.exit, all.stdout.lines().count()), (0, 4));
 }
@@ -257,7 +258,7 @@ fn what_is_no_log_is_refused() {
     Connection::open(path.join("changed.db")).unwrap().execute_batch("UPDATE flow SET connections = 7").unwrap();
     refused(path, "changed.db", "table `flow` do not add up");
     fs::copy(path.join("flows.db"), path.join("other.db")).unwrap();
-    Connection::open(path.join("other.db")).unwrap().execute_batch("ALTER TABLE flow ADD COLUMN more").unwrap();
+    Connection::open(path.join("other.db")).unwrap().execute_batch("ALTER TABLE flow ADD COLUMN more INTEGER").unwrap();
     refused(path, "other.db", "not those of its version");
     fs::write(path.join("empty.db"), "").unwrap();
     let empty = run(path, "flows --log empty.db");

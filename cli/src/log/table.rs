@@ -170,6 +170,12 @@ impl Table {
         format!("SELECT {} FROM {} ORDER BY {keys}", Table::names(self.columns), self.name)
     }
 
+    /// Those of one observer, in the order of their keys.
+    pub(super) fn select_of(&self) -> String {
+        let keys = Table::names(&self.columns[..self.keys()]);
+        format!("SELECT {} FROM {} WHERE observer = ?1 ORDER BY {keys}", Table::names(self.columns), self.name)
+    }
+
     /// Writes a row, in place of one with its key.
     pub(super) fn replace(&self) -> String {
         let marks: Vec<String> = (1..=self.columns.len()).map(|at| format!("?{at}")).collect();

@@ -211,12 +211,10 @@ impl Writer<'_> {
 
     /// Takes an observer's rows out of a table.
     pub(super) fn clear(&mut self, table: &Table, observer: ObserverId) -> anyhow::Result<()> {
-        let columns: Vec<String> = table.columns.iter().map(|(name, _)| format!("\"{name}\"")).collect();
-        let text = format!("SELECT {} FROM {} WHERE observer = ?1", columns.join(", "), table.name);
-        let mut statement = self.transaction.prepare_cached(&text)?;
+        let mut statement = self.transaction.prepare_cached(&table.select_of())?;
         let mut rows = statement.query([observer.0])?;
         while let Some(row) = rows.next()? {
-            let values = (0..columns.len()).map(|at| row.get_ref(at)).collect::<Result<Vec<_>, _>>()?;
+            let values = (0..table.columns.len()).map(|at| row.get_ref(at)).collect::<Result<Vec<_>, _>>()?;
             self.seals.remove(table, checksum(table, values.into_iter()));
         }
         drop(rows);
