@@ -248,6 +248,63 @@ fn a_flush_adds_and_replaces() {
     assert_eq!(seen, expected);
 }
 
+#[test]
+fn pods_are_read_with_what_they_held() {
+    let mut log = Log::temporary().unwrap();
+    let observer = log.observer("node-a", Kind::Agent, "n1", HOUR).unwrap();
+    let address = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1));
+    let tenure = |until: Option<i64>| Tenure {
+        address,
+        pod: "u1".to_string(),
+        since: Timestamp(5),
+        until: until.map(Timestamp),
+    };
+    let pod = |version: u64| KnownPod {
+        uid: "u1".to_string(),
+        version,
+        namespace: "shop".to_string(),
+        name: "web".to_string(),
+        owner: Some(("Deployment".to_string(), "web".to_string())),
+        node: "n1".to_string(),
+        object: format!("{{\"version\":{version}}}"),
+    };
+    // The pod ends with a newer version, and an older one comes late.
+    for (version, until) in [(2, None), (3, Some(9)), (1, None)] {
+        let batch = Batch { pods: vec![pod(version)], tenures: vec![tenure(until)], ..Batch::default() };
+        log.append(observer, &batch).unwrap();
+    }
+    let expected = synth::manifest::ObservedPod {
+        object: "{\"version\":3}".to_string(),
+        owner: Some(("Deployment".to_string(), "web".to_string())),
+        tenures: vec![(address, Timestamp(5), Some(Timestamp(9)))],
+    };
+    assert_eq!(log.pods().unwrap(), [expected]);
+}
+
+/// Both nodes see a connection between their pods; the client's counts.
+#[test]
+fn what_two_agents_saw_counts_once() {
+    let mut log = Log::temporary().unwrap();
+    for (name, host, connections) in [("node-b", 1, 3), ("node-a", 2, 4)] {
+        let observer = log.observer(name, Kind::Agent, name, HOUR).unwrap();
+        let address = IpAddr::V4(Ipv4Addr::new(10, 0, 0, host));
+        let span = (Timestamp(0), Timestamp(HOUR));
+        let source = Source::file("eth0", 0, Some(span), Default::default(), None);
+        let batch = Batch {
+            counted: vec![(Timestamp(0), sample(Outcome::Established, connections, 7))],
+            tenures: vec![Tenure { address, pod: "u".to_string(), since: Timestamp(0), until: None }],
+            sources: vec![source],
+            ..Batch::default()
+        };
+        log.append(observer, &batch).unwrap();
+    }
+    let asked = crate::args::Window { since: None, until: None };
+    let traffic = log.traffic(&Default::default(), &asked).unwrap();
+    assert_eq!(traffic.tracked.flows.iter().map(|flow| flow.connections).collect::<Vec<_>>(), [3]);
+    let names: Vec<&str> = traffic.sources.iter().map(|source| source.name.as_str()).collect();
+    assert_eq!((names, traffic.only_captures), (vec!["node-a eth0", "node-b eth0"], false));
+}
+
 fn sample(outcome: Outcome, connections: u64, first: i64) -> Flow {
     let socket = |host: u8, port: u16| Socket { ip: IpAddr::V4(Ipv4Addr::new(10, 0, 0, host)), port };
     Flow {
