@@ -88,6 +88,7 @@ pub fn reconcile(mut rows: Vec<Row>, observers: &[Observer], inventory: &Invento
     if involved.len() < 2 {
         return rows;
     }
+    services::pair(&mut rows, inventory);
     services::translate(&mut rows, observers, inventory);
     let mut groups: BTreeMap<Group, Vec<usize>> = BTreeMap::new();
     for (index, row) in rows.iter().enumerate() {

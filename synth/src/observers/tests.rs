@@ -233,6 +233,26 @@ fn rules() {
     }
 }
 
+/// One observer saw a conversation before and after a Service's translation, another only after it.
+#[test]
+fn two_views_count_together() {
+    let observers = [observer("b", &["10.0.0.2"], &[(0, 600)]), observer("a", &[], &[(0, 600)])];
+    let mut rows = vec![
+        row(0, "10.0.0.2 -> 10.96.0.1:80 established 1 @1..9"),
+        row(0, "10.0.0.2 -> 10.0.1.1:8080 established 1 @1..9"),
+        row(1, "10.0.0.2 -> 10.0.1.1:8080 established 1 @1..9"),
+    ];
+    rows[0].alone = true;
+    rows[1].alone = true;
+    let said = |rows: &[Row]| rows.iter().map(said).collect::<Vec<_>>();
+    let found = reconcile(rows.clone(), &observers, &inventory());
+    assert_eq!(said(&found), ["0 10.0.0.2 -> 10.96.0.1:80 => 10.0.1.1:8080 established 1"]);
+    // Nobody is known to have held the client: the first by name.
+    let unknown = observers.map(|observer| Observer { tenures: HashMap::new(), ..observer });
+    let found = reconcile(rows, &unknown, &inventory());
+    assert_eq!(said(&found), ["1 10.0.0.2 -> 10.0.1.1:8080 established 1"]);
+}
+
 /// Client, dialled, served and outcome, with how many connections.
 fn counts(rows: &[Row]) -> BTreeMap<String, u64> {
     let mut counts = BTreeMap::new();
