@@ -42,6 +42,7 @@ mod kernel;
 mod libpcap;
 mod lint;
 mod live;
+mod log;
 mod npguard;
 mod packets;
 mod program;

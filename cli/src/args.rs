@@ -552,7 +552,7 @@ pub(crate) struct UnusedArgs {
 /// What is asked of the evidence before silence means anything.
 #[derive(Debug, clap::Args)]
 pub(crate) struct EvidenceGate {
-    /// How long somebody has to have watched: 90m, 24h, 7d (captures alone: 1h)
+    /// How long somebody has to have watched: 90m, 24h, 7d (24h where absent; captures alone: 1h)
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     min_window: Option<i64>,
     /// How many packets may have been lost or not been readable, in percent

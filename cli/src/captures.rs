@@ -24,6 +24,14 @@ pub(crate) fn damage(traffic: &Traffic) -> io::Result<()> {
             writeln!(err, "warning: {name}: {damage}; the {frames} frames before it count")?;
         }
     }
+    if let Some((rows, conversations)) = traffic.straddling {
+        let (rows, conversations) = (number(rows), number(conversations));
+        writeln!(
+            err,
+            "warning: {rows} rows of the flow log are partly outside of --since and --until; their {conversations} \
+             conversations count in full"
+        )?;
+    }
     if let Some(links) = traffic.unreadable() {
         let links: Vec<String> = links.iter().map(ToString::to_string).collect();
         writeln!(err, "error: none of the frames can be read: {}", links.join(", "))?;

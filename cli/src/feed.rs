@@ -20,7 +20,7 @@ use synth::inventory::Inventory;
 use crate::args::{RecordArgs, Tunnels};
 use crate::exit::Exit;
 use crate::input::{self, Traffic, Unnamed};
-use crate::log::{Batch, HOUR, Kind, Log, stretch};
+use crate::log::{Batch, HOUR, Log, stretch};
 use crate::source::Source;
 use crate::summary::number;
 use crate::{captures, summary};

@@ -18,6 +18,8 @@ mod read;
 mod row;
 mod seal;
 mod table;
+#[cfg(test)]
+mod tests;
 mod traffic;
 mod write;
 
@@ -28,7 +30,8 @@ use rusqlite::Connection;
 pub(crate) use self::copy::copy;
 pub(crate) use self::merge::{combine, write};
 pub(crate) use self::row::{HOUR, stretch};
-pub(crate) use self::write::{Batch, KnownPod, Tenure};
+pub(crate) use self::write::Batch;
+pub(crate) use self::write::{KnownPod, Tenure};
 
 /// An open flow log.
 #[derive(Debug)]

@@ -132,6 +132,9 @@ impl<'a> Entry<'a> {
     }
 }
 
+/// How long anything else has to have been watched where nobody says so, in nanoseconds.
+const RECORDINGS: i64 = 24 * 3600 * SECOND;
+
 /// How long captures have to cover where nobody says so, in nanoseconds: whoever made them knew what for.
 const CAPTURES: i64 = 3600 * SECOND;
 
@@ -156,7 +159,14 @@ pub(crate) fn run(args: &UnusedArgs, out: &mut impl Write) -> anyhow::Result<Exi
     let mut findings = unused(&resolved.graph, set, proposed.is_some(), inventory, options);
     let reading = &args.flows.reading;
     let coverage = Coverage::new(&traffic, &reading.window, &resolved.doubts, &resolved.graph, inventory, watched);
-    gate(&mut findings, &args.gate.gate(CAPTURES), &coverage.watch, set, inventory, options);
+    gate(
+        &mut findings,
+        &args.gate.gate(if traffic.only_captures { CAPTURES } else { RECORDINGS }),
+        &coverage.watch,
+        set,
+        inventory,
+        options,
+    );
     let learned = completeness::measure(&resolved.graph, &traffic, reading);
     let mut rules = catalogue::unused();
     rules.push(ignore::rule());

@@ -88,6 +88,7 @@ pub fn reconcile(mut rows: Vec<Row>, observers: &[Observer], inventory: &Invento
     if involved.len() < 2 {
         return rows;
     }
+    services::pair(&mut rows, inventory);
     services::translate(&mut rows, observers, inventory);
     let mut groups: BTreeMap<Group, Vec<usize>> = BTreeMap::new();
     for (index, row) in rows.iter().enumerate() {
@@ -150,3 +151,6 @@ fn is_known_better(row: &Row, rows: &[Row], groups: &BTreeMap<Group, Vec<usize>>
         && others(group(flow))
             .any(|other| class(other.flow.outcome) != Class::Vague && observers[other.observer].watched(flow))
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,7 +3,6 @@
 //! In whatever order logs are merged, and however often, the result is the same, byte by byte.
 
 use std::cmp::Ordering;
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -60,22 +59,20 @@ impl Log {
     /// Takes in all that another log holds.
     fn take(&mut self, other: &Log) -> anyhow::Result<()> {
         self.change(|writer| {
-            let observers = observers(writer, other)?;
-            for table in TABLES.into_iter().filter(|table| table.name != OBSERVER.name) {
-                let mut statement = other.connection.prepare(&table.select_all())?;
-                let mut rows = statement.query([])?;
-                while let Some(row) = rows.next()? {
-                    let mut values: Vec<Value> =
-                        (0..table.columns.len()).map(|at| row.get(at)).collect::<Result<_, _>>()?;
-                    let Value::Integer(theirs) = values[0] else { continue };
-                    let Some((ours, newest)) = observers.get(&theirs) else {
-                        return Err(super::damaged("rows of an observer that is not there"));
-                    };
+            // In the order of numbers here, so that the places of rows depend on nothing else.
+            for (theirs, ours, newest) in observers(writer, other)? {
+                for table in TABLES.into_iter().filter(|table| table.name != OBSERVER.name) {
                     if table.name == PENDING.name && !newest {
                         continue;
                     }
-                    values[0] = Value::Integer(ours.0);
-                    writer.put(table, &values, Mode::Join)?;
+                    let mut statement = other.connection.prepare_cached(&table.select_of())?;
+                    let mut rows = statement.query([theirs])?;
+                    while let Some(row) = rows.next()? {
+                        let columns = 0..table.columns.len();
+                        let mut values: Vec<Value> = columns.map(|at| row.get(at)).collect::<Result<_, _>>()?;
+                        values[0] = Value::Integer(ours.0);
+                        writer.put(table, &values, Mode::Join)?;
+                    }
                 }
             }
             Ok(())
@@ -84,10 +81,10 @@ impl Log {
     }
 }
 
-/// The observers of `other`, by name, with their numbers in both logs; and whether their pending attempts are no older than
-/// those that are there, which otherwise go.
-fn observers(writer: &mut Writer<'_>, other: &Log) -> anyhow::Result<BTreeMap<i64, (ObserverId, bool)>> {
-    let mut found = BTreeMap::new();
+/// Puts the observers of `other`; their numbers there and here, and whether their pending attempts are no older than those
+/// that are there, which go where they are older.
+fn observers(writer: &mut Writer<'_>, other: &Log) -> anyhow::Result<Vec<(i64, ObserverId, bool)>> {
+    let mut found = Vec::new();
     let mut statement =
         other.connection.prepare("SELECT id, name, kind, node, grain, flush FROM observer ORDER BY name")?;
     let mut rows = statement.query([])?;
@@ -110,7 +107,7 @@ fn observers(writer: &mut Writer<'_>, other: &Log) -> anyhow::Result<BTreeMap<i6
         }
         values[0] = Value::Integer(id);
         writer.put(&OBSERVER, &values, Mode::Join)?;
-        found.insert(theirs, (ObserverId(id), age != Ordering::Less));
+        found.push((theirs, ObserverId(id), age != Ordering::Less));
     }
     Ok(found)
 }

@@ -43,11 +43,13 @@ impl Log {
             connection.busy_timeout(PATIENCE)?;
             // Before anything is written: the file may be somebody else's.
             let content = examine(&connection)?;
+            if content == Content::Log {
+                verify(&connection)?;
+            }
             connection.pragma_update(None, "journal_mode", "WAL")?;
             connection.pragma_update(None, "synchronous", "NORMAL")?;
-            match content {
-                Content::Log => verify(&connection)?,
-                Content::Nothing => create(&connection)?,
+            if content == Content::Nothing {
+                create(&connection)?;
             }
             anyhow::Ok(connection)
         };

@@ -26,6 +26,9 @@ pub(crate) struct Watcher {
     pub(crate) tenures: HashMap<IpAddr, Vec<(Timestamp, Option<Timestamp>)>>,
 }
 
+/// Address, uid of the pod, from when and until when.
+type Held = (IpAddr, String, Timestamp, Option<Timestamp>);
+
 impl Log {
     /// All observers by name.
     pub(crate) fn watchers(&self) -> anyhow::Result<Vec<Watcher>> {
@@ -50,8 +53,8 @@ impl Log {
         Ok(watchers)
     }
 
-    /// Address, uid of the pod, from when and until when.
-    fn tenures(&self, observer: ObserverId) -> anyhow::Result<Vec<(IpAddr, String, Timestamp, Option<Timestamp>)>> {
+    /// Who held what at an observer, by address and time.
+    fn tenures(&self, observer: ObserverId) -> anyhow::Result<Vec<Held>> {
         let text = "SELECT address, pod, since, until FROM tenure WHERE observer = ?1 ORDER BY address, since, pod";
         let mut statement = self.connection.prepare_cached(text)?;
         let mut rows = statement.query([observer.0])?;

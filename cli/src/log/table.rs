@@ -170,6 +170,17 @@ impl Table {
         format!("SELECT {} FROM {} ORDER BY {keys}", Table::names(self.columns), self.name)
     }
 
+    /// Those of one observer, in the order of their keys.
+    pub(super) fn select_of(&self) -> String {
+        let keys = Table::names(&self.columns[..self.keys()]);
+        format!("{} ORDER BY {keys}", self.select_where("observer = ?1"))
+    }
+
+    /// Those that a condition holds for, in any order.
+    pub(super) fn select_where(&self, condition: &str) -> String {
+        format!("SELECT {} FROM {} WHERE {condition}", Table::names(self.columns), self.name)
+    }
+
     /// Writes a row, in place of one with its key.
     pub(super) fn replace(&self) -> String {
         let marks: Vec<String> = (1..=self.columns.len()).map(|at| format!("?{at}")).collect();

@@ -221,10 +221,8 @@ impl Writer<'_> {
 
     /// An observer's rows of a table.
     fn rows(&self, table: &Table, observer: ObserverId) -> anyhow::Result<Vec<Vec<Value>>> {
-        let columns: Vec<String> = table.columns.iter().map(|(name, _)| format!("\"{name}\"")).collect();
-        let text = format!("SELECT {} FROM {} WHERE observer = ?1", columns.join(", "), table.name);
-        let mut statement = self.transaction.prepare_cached(&text)?;
-        let row = |row: &rusqlite::Row<'_>| (0..columns.len()).map(|at| row.get(at)).collect();
+        let mut statement = self.transaction.prepare_cached(&table.select_of())?;
+        let row = |row: &rusqlite::Row<'_>| (0..table.columns.len()).map(|at| row.get(at)).collect();
         let rows = statement.query_map([observer.0], row)?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
@@ -236,12 +234,10 @@ impl Writer<'_> {
 
     /// Takes the rows out of a table that a condition holds for; how many there were.
     pub(super) fn remove(&mut self, table: &Table, condition: &str, values: &[Value]) -> anyhow::Result<usize> {
-        let columns: Vec<String> = table.columns.iter().map(|(name, _)| format!("\"{name}\"")).collect();
-        let text = format!("SELECT {} FROM {} WHERE {condition}", columns.join(", "), table.name);
-        let mut statement = self.transaction.prepare_cached(&text)?;
+        let mut statement = self.transaction.prepare_cached(&table.select_where(condition))?;
         let mut rows = statement.query(params_from_iter(values))?;
         while let Some(row) = rows.next()? {
-            let values = (0..columns.len()).map(|at| row.get_ref(at)).collect::<Result<Vec<_>, _>>()?;
+            let values = (0..table.columns.len()).map(|at| row.get_ref(at)).collect::<Result<Vec<_>, _>>()?;
             self.seals.remove(table, checksum(table, values.into_iter()));
         }
         drop(rows);

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use capture::{Opening, Protocol, Socket, Timestamp};
+use capture::{Flow, Opening, Protocol, Socket, Timestamp};
 
 use super::{APART, Class, Observer, Row, class, group};
 use crate::inventory::{Frontend, Inventory};
@@ -101,4 +101,65 @@ pub(super) fn translate(rows: &mut Vec<Row>, observers: &[Observer], inventory: 
         index += 1;
         row.flow.connections > 0 || !taken.contains_key(&(index - 1))
     });
+}
+
+/// Joins the two views that one observer had of one conversation, before and after a Service's translation, so that they
+/// count, or not, together.
+pub(super) fn pair(rows: &mut Vec<Row>, inventory: &Inventory) {
+    let mut views: BTreeMap<(usize, Protocol, Socket), Vec<usize>> = BTreeMap::new();
+    for (index, row) in rows.iter().enumerate().filter(|(_, row)| row.alone) {
+        if let Opening::Seen { client, served: None, .. } = &row.flow.opening {
+            views.entry((row.observer, row.flow.protocol, *client)).or_default().push(index);
+        }
+    }
+    let mut absorbed = vec![false; rows.len()];
+    for indices in views.values().filter(|indices| indices.len() > 1) {
+        for &index in indices {
+            let flow = &rows[index].flow;
+            let Opening::Seen { dialled, identity, .. } = flow.opening else { continue };
+            let Some(frontend) = inventory.frontend(dialled.ip, flow.protocol, dialled.port) else { continue };
+            let backends = inventory.backends(frontend, dialled.ip.is_ipv4(), flow.first);
+            let apart = |other: usize| rows[other].flow.first.since(flow.first).abs();
+            let fits = |other: &usize| match rows[*other].flow.opening {
+                Opening::Seen { dialled: backend, identity: theirs, .. } => {
+                    let same = if flow.protocol == Protocol::Udp { apart(*other) <= APART } else { identity == theirs };
+                    *other != index
+                        && !absorbed[*other]
+                        && same
+                        && backends.iter().any(|known| known.socket() == backend)
+                }
+                _ => false,
+            };
+            let Some(nearest) = indices.iter().copied().filter(fits).min_by_key(|other| (apart(*other), *other)) else {
+                continue;
+            };
+            absorbed[nearest] = true;
+            let view = rows[nearest].flow.clone();
+            absorb(&mut rows[index].flow, &view);
+        }
+    }
+    let mut absorbed = absorbed.into_iter();
+    rows.retain(|_| absorbed.next() != Some(true));
+}
+
+/// Takes in the view behind the translation.
+fn absorb(flow: &mut Flow, view: &Flow) {
+    if let (Opening::Seen { served, .. }, Opening::Seen { dialled: backend, .. }) = (&mut flow.opening, &view.opening) {
+        *served = Some(*backend);
+    }
+    if class(view.outcome) < class(flow.outcome) {
+        flow.outcome = view.outcome;
+    }
+    if view.first < flow.first {
+        flow.activity = view.activity.clone();
+    }
+    if flow.latency.iter().next().is_none() {
+        flow.latency = view.latency.clone();
+    }
+    flow.first = flow.first.min(view.first);
+    flow.newest = flow.first;
+    flow.last = flow.last.max(view.last);
+    flow.datagrams = flow.datagrams.max(view.datagrams);
+    flow.dns |= view.dns;
+    flow.talk.merge(view.talk);
 }
