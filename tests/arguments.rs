@@ -61,7 +61,7 @@ fn usage_by_the_name_of_the_plugin() {
         text(output.stdout) + &text(output.stderr)
     };
     for (args, usage) in [
-        (&["--help"][..], "Usage: NAME <COMMAND>"),
+        (&["--help"][..], "Usage: NAME [OPTIONS] <COMMAND>"),
         (&["flows", "--help"], "Usage: NAME flows "),
         (&["flows", "--colour"], "Usage: NAME flows "),
         (&["flows"], "Usage: NAME flows --pcap <FILE>"),

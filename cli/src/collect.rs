@@ -3,7 +3,7 @@
 mod fetch;
 
 use std::fs::{self, DirBuilder};
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
@@ -11,6 +11,7 @@ use anyhow::{Context, bail};
 use futures::StreamExt;
 
 use crate::args::CollectArgs;
+use crate::bar::Bar;
 use crate::cluster::{self, Server, explained};
 use crate::exit::Exit;
 use crate::log::{self, Log};
@@ -70,7 +71,7 @@ async fn all(server: &Server, args: &CollectArgs, directory: &Path) -> anyhow::R
         );
     }
     let count = found.len();
-    let show = !args.quiet && io::stderr().is_terminal();
+    let bar = Bar::new(args.quiet, "agents", Some(count as u64));
     let one = |(index, agent): (usize, Agent)| async move {
         let path = directory.join(format!("{index}.log"));
         let done = fetch(server, &args.namespace, &agent, args.port, &path).await;
@@ -83,13 +84,9 @@ async fn all(server: &Server, args: &CollectArgs, directory: &Path) -> anyhow::R
             Ok(path) => fetched.push((agent, path)),
             Err(error) => failed.push((agent, error)),
         }
-        if show {
-            let _ = write!(io::stderr(), "\r\x1b[K{} of {count} agents", fetched.len() + failed.len());
-        }
+        bar.at((fetched.len() + failed.len()) as u64);
     }
-    if show {
-        let _ = write!(io::stderr(), "\r\x1b[K");
-    }
+    drop(bar);
     fetched.sort();
     failed.sort_by(|a, b| a.0.cmp(&b.0));
     Ok((fetched, failed))

@@ -10,7 +10,7 @@ use synth::carry::{Carried, Mapping, carry};
 use synth::expected::awaited_edges;
 use synth::graph::Edge;
 use synth::inventory::Inventory;
-use synth::learn::{Choices, Reason, Watched, exclusion, left_out, seen_from_peers_only};
+use synth::learn::{Choices, Reason, Watched, exclusion, known_from_the_middle, left_out, seen_from_peers_only};
 use synth::platform::{Platform, limits};
 use synth::policy::{Direction, Policy};
 use synth::prove::{Proof, prove};
@@ -49,8 +49,11 @@ pub(crate) fn run(args: &GenerateArgs, out: &mut impl Write) -> anyhow::Result<E
         [] => None,
         pairs => Some(Mapping::new(pairs, &cluster.inventory).context("--map-namespace")?),
     };
-    let watched = watched(&args.watched, &cluster.inventory)?;
+    let mut watched = watched(&args.watched, &cluster.inventory)?;
     let traffic = input::traffic(args.flows.all(), log, &cluster.inventory, args.quiet)?;
+    if args.watched.is_empty() {
+        watched.nodes = traffic.nodes.clone().unwrap_or_default();
+    }
     let resolved = resolve(&traffic.tracked.flows, &traffic.tracked.names, &cluster.inventory);
     let options = Options {
         choices: Choices { allow_metadata: args.allow_metadata, exclude },
@@ -109,6 +112,15 @@ pub(crate) fn run(args: &GenerateArgs, out: &mut impl Write) -> anyhow::Result<E
         let platform = Platform::of(&cluster.inventory);
         for limit in limits(&platform, (&written).into(), &resolved.graph, &cluster.inventory) {
             writeln!(io::stderr(), "warning: {}: {} [{}]", limit.limit.name(), limit.message, limit.source)?;
+        }
+        let middle = known_from_the_middle(&resolved.graph, &cluster.inventory, &options.choices);
+        if !middle.is_empty() {
+            let names: Vec<String> = middle.iter().map(ToString::to_string).collect();
+            writeln!(
+                io::stderr(),
+                "with connections older than the recording, of which only the middle was seen: {}",
+                names.join(", ")
+            )?;
         }
         let from_peers = seen_from_peers_only(&resolved.graph, &cluster.inventory);
         if !from_peers.is_empty() {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::io::{self, IsTerminal, Read, Write};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -16,6 +16,7 @@ use synth::policy::{Origin, PolicySet};
 use synth::window::Window;
 
 use crate::args::{self, ClusterInput, Flows, LiveCluster, Reading, Tunnels};
+use crate::bar::Bar;
 use crate::log::{self, Log};
 use crate::source::Source;
 use crate::{cluster, feed, snapshot, summary};
@@ -33,6 +34,8 @@ pub(crate) struct Traffic {
     pub(crate) sources: Vec<Source>,
     /// Whether nothing but capture files was read, now or into a flow log.
     pub(crate) only_captures: bool,
+    /// The nodes that were watched, where agents and nobody else watched.
+    pub(crate) nodes: Option<Vec<String>>,
     /// Rows of a flow log that are partly outside of the time that was asked for, and conversations in them.
     pub(crate) straddling: Option<(u64, u64)>,
 }
@@ -41,7 +44,7 @@ impl Traffic {
     /// Captures whose flows are elsewhere.
     pub(crate) fn of_sources(sources: Vec<Source>, tally: Tally) -> Traffic {
         let tracked = Tracked { tally, ..Tracked::default() };
-        Traffic { tracked, sources, only_captures: true, straddling: None }
+        Traffic { tracked, sources, only_captures: true, nodes: None, straddling: None }
     }
 
     /// When somebody watched, as far as it was asked for; `None` where nobody did.
@@ -261,7 +264,7 @@ pub(crate) fn traffic(
     let files = flows.pcaps.iter().map(|path| CaptureFile::open(path)).collect::<Result<Vec<_>, _>>()?;
     let settings = Settings { turnovers: inventory.turnovers(), moments: inventory.moments(), ..Settings::default() };
     let (tracked, sources) = captures(files, settings, tunnels, (window.since, window.until), quiet)?;
-    Ok(Traffic { tracked, sources, only_captures: true, straddling: None })
+    Ok(Traffic { tracked, sources, only_captures: true, nodes: None, straddling: None })
 }
 
 /// What of `--pcap` needs no look into the files.
@@ -286,16 +289,14 @@ pub(crate) fn captures(
     let settings = Settings { sources: files.len() as u16, ..settings };
     let mut tracker = Tracker::new(settings, Decoder::new(tunnel_ports(tunnels)));
     let (since, until) = (since.unwrap_or(Timestamp::MIN), until.unwrap_or(Timestamp::MAX));
-    let show = !quiet && io::stderr().is_terminal();
+    let bar = Bar::new(quiet, "frames", None);
     let progress = |frames: u64| {
-        if show && frames.is_multiple_of(1 << 20) {
-            let _ = write!(io::stderr(), "\r{frames} frames");
+        if frames.is_multiple_of(1 << 16) {
+            bar.at(frames);
         }
     };
     let spans = merge::read(&mut files, &mut tracker, since, until, progress)?;
-    if show {
-        let _ = write!(io::stderr(), "\r\x1b[K");
-    }
+    drop(bar);
     let sources = files.iter().zip(spans).enumerate();
     let sources =
         sources.map(|(at, (file, span))| Source::file(file.name(), at, span.times, file.statistics(), file.damage()));

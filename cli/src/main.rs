@@ -6,6 +6,7 @@
 mod account;
 mod agent;
 mod args;
+mod bar;
 mod captures;
 mod catalogue;
 mod check;

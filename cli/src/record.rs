@@ -4,6 +4,7 @@
 //! time of both. Capture files take the way through `feed`.
 
 pub(crate) mod clock;
+mod hot;
 mod progress;
 pub(crate) mod recorder;
 pub(crate) mod session;

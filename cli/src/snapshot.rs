@@ -1,13 +1,14 @@
 //! `ringfence snapshot`: a live cluster's objects, reduced, as one file.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 
 use crate::args::{LiveCluster, SnapshotArgs, SnapshotFormat};
+use crate::bar::Bar;
 use crate::cluster::{self, Read, Server};
 use crate::exit::Exit;
 use crate::summary::number;
@@ -45,21 +46,16 @@ pub(crate) fn run(args: &SnapshotArgs, out: &mut impl Write) -> anyhow::Result<E
 
 /// Reads the cluster, and shows on a terminal how far it is.
 pub(crate) fn take(wanted: &LiveCluster, namespaces: &[String], quiet: bool) -> anyhow::Result<(Server, Read)> {
-    let show = !quiet && io::stderr().is_terminal();
+    let bar = Bar::new(quiet, "objects", None);
     let progress = |what: &str, objects: usize| {
-        if show {
-            let _ = write!(io::stderr(), "\r\x1b[Kreading {what}, {} objects so far", number(objects as u64));
-        }
+        bar.say(what);
+        bar.at(objects as u64);
     };
-    let taken = cluster::wait(async {
+    cluster::wait(async {
         let server = cluster::connect(wanted).await?;
         let read = cluster::read(&server, namespaces, progress).await?;
         Ok((server, read))
-    });
-    if show {
-        let _ = write!(io::stderr(), "\r\x1b[K");
-    }
-    taken
+    })
 }
 
 /// Replaces a file as a whole or not at all; its owner alone may read it, for names and addresses are nobody else's

@@ -151,8 +151,11 @@ pub(crate) fn run(args: &UnusedArgs, out: &mut impl Write) -> anyhow::Result<Exi
             "no pods in the cluster input: give --cluster a dump of the cluster that was captured, or a kubeconfig for it"
         );
     }
-    let watched = generate::watched(&args.watched, inventory)?;
+    let mut watched = generate::watched(&args.watched, inventory)?;
     let traffic = input::traffic(args.flows.all(), log, inventory, args.quiet)?;
+    if args.watched.is_empty() {
+        watched.nodes = traffic.nodes.clone().unwrap_or_default();
+    }
     let resolved = resolve(&traffic.tracked.flows, &traffic.tracked.names, inventory);
     let set = input::policies(inventory, proposed.as_ref().map(|proposed| &proposed.inventory));
     let options = (&args.plugin).into();

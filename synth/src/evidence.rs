@@ -128,6 +128,8 @@ pub struct Evidence {
     pub ambiguous: bool,
     /// Connections of which a later view showed another source address: policies see that one instead.
     pub translated: u64,
+    /// Connections that were open before anybody watched.
+    pub unopened: u64,
     /// TCP: the application protocols that the first bytes of connections showed.
     pub talks: Talks,
     /// SYN to SYN-ACK in microseconds.
@@ -150,6 +152,7 @@ impl Evidence {
             names: BTreeSet::new(),
             ambiguous: false,
             translated: 0,
+            unopened: 0,
             talks: Talks::default(),
             latency: None,
         }

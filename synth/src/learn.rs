@@ -180,6 +180,17 @@ pub fn left_out<'a>(graph: &'a Graph, inventory: &Inventory, choices: &Choices) 
     left
 }
 
+/// Workloads with edges that make rules and are known only from connections that were open before anybody watched: there may
+/// be more of these, of which nothing was seen.
+pub fn known_from_the_middle(graph: &Graph, inventory: &Inventory, choices: &Choices) -> BTreeSet<Workload> {
+    let used = graph.edges().filter_map(|edge| Some((edge, decide(edge, inventory, choices).ok()?)));
+    used.filter(|(_, (_, evidence))| evidence.connections > 0 && evidence.unopened == evidence.connections)
+        .flat_map(|(edge, _)| [edge.key.client.workload(), edge.key.server.workload()])
+        .flatten()
+        .cloned()
+        .collect()
+}
+
 /// Workloads whose nodes show no sign of having been captured: they were seen only where their peers were, so what they
 /// do among themselves or with the world outside may be missing.
 ///

@@ -330,6 +330,7 @@ impl Evidence {
         self.certainty = self.certainty.min(conversation.certainty);
         self.ambiguous |= ambiguous;
         self.translated += conversation.connections * u64::from(conversation.translated);
+        self.unopened += conversation.connections * u64::from(conversation.opened().is_none());
         for (latency, count) in conversation.latency.iter() {
             self.record_latency(latency, count, room);
         }

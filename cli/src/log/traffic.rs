@@ -56,11 +56,15 @@ impl Log {
         let names = self.names(unnamed)?;
         let skew = self.skew(&watchers)?;
         let only_captures = watchers.iter().all(|watcher| watcher.kind == Kind::Capture.name());
+        // Agents say which node they watch; of others, that pods were watched is assumed.
+        let agents = !watchers.is_empty() && watchers.iter().all(|watcher| !watcher.node.is_empty());
+        let nodes = agents.then(|| watchers.iter().map(|watcher| watcher.node.clone()).collect());
         let sources = watchers.into_iter().flat_map(named).collect();
         Ok(Traffic {
             tracked: Tracked { flows, rows: Vec::new(), names, tally, skew },
             sources,
             only_captures,
+            nodes,
             straddling: (straddling.rows > 0).then_some((straddling.rows, straddling.conversations)),
         })
     }

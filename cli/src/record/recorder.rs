@@ -16,6 +16,7 @@ use capture::{Decoder, Flow, Limits, Opening, Outcome, Protocol, Settings, Socke
 use rustc_hash::FxHashSet;
 
 use super::clock::{Clock, SetBack, system};
+use super::hot::Hot;
 use crate::log::HOUR;
 
 /// What an interface shows in its first so many nanoseconds, all of it: connections older than the recording are found so.
@@ -120,6 +121,7 @@ pub(crate) struct Recorder {
     counters: Counters,
     tally: Tally,
     edges: Edges,
+    hot: Hot,
     progress: Progress,
     set_back: Option<SetBack>,
 }
@@ -159,6 +161,7 @@ impl Recorder {
             counters: Counters::default(),
             tally: Tally::default(),
             edges: Edges { key: RandomState::new(), known: FxHashSet::default(), recent: VecDeque::new() },
+            hot: Hot::default(),
             progress: Progress { last_new: started, ..Progress::default() },
             set_back: None,
             options,
@@ -215,7 +218,7 @@ impl Recorder {
             young: if everything { Vec::new() } else { indices(&|one| one.recorded && young(one.since)) },
             unwanted: indices(&|one| !one.recorded),
             server_names: self.options.server_names,
-            hot: Vec::new(),
+            hot: self.hot.edges(now),
             vxlan: self.options.tunnels.vxlan.iter().copied().collect(),
             opaque: self.options.tunnels.geneve.iter().copied().chain(OPAQUE).collect(),
         };
@@ -228,13 +231,14 @@ impl Recorder {
 
     /// Takes the packets that come within `milliseconds`, or sooner.
     pub(crate) fn step(&mut self, milliseconds: u16) -> anyhow::Result<()> {
-        let Recorder { live, interfaces, tracker, watched, clock, started, .. } = self;
+        let Recorder { live, interfaces, tracker, watched, clock, started, hot, .. } = self;
         let mut unknown = false;
         let read = live.read(milliseconds, |frame| {
             clock.packet(frame.time);
             match watched.get_mut(&frame.interface) {
                 Some(watched) => {
                     watched.frames += 1;
+                    hot.frame(frame);
                     // A switch's other ports are its business; what a lone interface sees of others is not for this machine.
                     if watched.switched || !is_for_others(frame) || watched.is_new(frame.time, *started) {
                         tracker.frame(0, frame);
@@ -303,6 +307,7 @@ impl Recorder {
         let flushed = self.tracker.flush(if last { at.plus(SETTLED) } else { at }, &sight);
         for (_, flow) in &flushed.rows {
             self.progress.connections += flow.connections;
+            self.hot.note(flow);
             self.edges.note(flow, at, &mut self.progress.last_new);
         }
         let counters = self.live.counters()?;

@@ -1,0 +1,159 @@
+#!/usr/bin/env python3
+"""What recording costs: CPU of `ringfence record` beside `tcpdump -w` of everything and no capture at all.
+
+    sudo python3 tests/bench/live.py [--binary target/release/ringfence] [--rounds 3]
+
+Two pods of one node (tests/kernel/network) open connections, send bulk data on one, and exchange datagrams, each for itself.
+Printed is the CPU time (user and system, seconds) that the recorder used beyond what it uses when nothing happens, and the
+time that the work took; medians of interleaved rounds. Recorders get 32 s before the work, because they take everything in
+the first 30.
+"""
+import argparse
+import os
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+NETWORK = os.path.join(HERE, "..", "kernel", "network")
+PREFIX = f"rfb{os.getpid()}"
+CONNECTIONS = 40_000
+MEGABYTES = 1_500
+QUESTIONS = 100_000
+
+SERVER = """
+import socket, threading
+def tcp(port, bulk):
+    server = socket.create_server(("10.244.1.11", port), backlog=1024)
+    def serve():
+        while True:
+            connection, _ = server.accept()
+            buffer = bytearray(1 << 20)
+            if bulk:
+                while connection.recv_into(buffer): pass
+            else:
+                connection.recv_into(buffer)
+                connection.sendall(b"answer")
+            connection.close()
+    threading.Thread(target=serve).start()
+tcp(8080, False)
+tcp(8081, True)
+udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+udp.bind(("10.244.1.11", 8125))
+print("ready", flush=True)
+while True:
+    data, sender = udp.recvfrom(2048)
+    udp.sendto(data, sender)
+"""
+
+CLIENT = """
+import socket, sys, time
+kind, count = sys.argv[1], int(sys.argv[2])
+begun = time.monotonic()
+if kind == "connections":
+    for _ in range(count):
+        with socket.create_connection(("10.244.1.11", 8080)) as client:
+            client.sendall(b"question")
+            client.recv(100)
+elif kind == "bulk":
+    with socket.create_connection(("10.244.1.11", 8081)) as client:
+        block = bytes(1 << 20)
+        for _ in range(count):
+            client.sendall(block)
+else:
+    client = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    client.connect(("10.244.1.11", 8125))
+    for _ in range(count):
+        client.send(b"question")
+        client.recv(100)
+print(time.monotonic() - begun)
+"""
+
+
+def within(space, *command, **options):
+    return subprocess.Popen(["ip", "netns", "exec", f"{PREFIX}-{space}", *command], **options)
+
+
+def recorder(kind, binary, scratch):
+    if kind == "none":
+        return None
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    if kind == "ringfence":
+        log = os.path.join(scratch, f"{time.monotonic_ns()}.db")
+        return within("n1", binary, "record", "-i", "any,!lo", "--log", log, **quiet)
+    return within("n1", "tcpdump", "-i", "any", "-w", "/dev/null", "-U", **quiet)
+
+
+def cpu_of(process):
+    """Ends a process; its CPU seconds and the largest memory it had, in MiB."""
+    if process is None:
+        return 0.0, 0.0
+    process.send_signal(signal.SIGTERM)
+    _, _, usage = os.wait4(process.pid, 0)
+    process.returncode = 0
+    return usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
+
+
+def packets():
+    counters = subprocess.run(
+        ["ip", "netns", "exec", f"{PREFIX}-n1", "cat", "/sys/class/net/vetha/statistics/rx_packets", "/sys/class/net/vethb/statistics/rx_packets"],
+        capture_output=True, text=True, check=True)
+    return sum(int(line) for line in counters.stdout.split())
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--binary", default=os.path.join(HERE, "..", "..", "target", "release", "ringfence"))
+    parser.add_argument("--rounds", type=int, default=3)
+    args = parser.parse_args()
+    binary = os.path.abspath(args.binary)
+    work = {"idle": 0, "connections": CONNECTIONS, "bulk": MEGABYTES, "datagrams": QUESTIONS}
+    found = {}
+    subprocess.run(["bash", NETWORK, "up", PREFIX], check=True)
+    server = None
+    try:
+        for space in ("a1", "b1"):
+            # Packets as large as the wire takes them, as many as there are.
+            subprocess.run(["ip", "-n", f"{PREFIX}-{space}", "link", "set", "eth0", "gso_max_segs", "1"], check=True)
+        server = within("b1", sys.executable, "-c", SERVER, stdout=subprocess.PIPE, text=True)
+        server.stdout.readline()
+        with tempfile.TemporaryDirectory() as scratch:
+            for _ in range(args.rounds):
+                for kind in ("none", "ringfence", "tcpdump"):
+                    for name, count in work.items():
+                        if kind == "none" and name == "idle":
+                            continue
+                        process = recorder(kind, binary, scratch)
+                        time.sleep(32 if kind == "ringfence" else 2)
+                        before = packets()
+                        took = 3.0
+                        if count:
+                            client = within("a1", sys.executable, "-c", CLIENT, name, str(count), stdout=subprocess.PIPE, text=True)
+                            took = float(client.communicate()[0])
+                        else:
+                            time.sleep(took)
+                        seen = packets() - before
+                        time.sleep(1)
+                        cpu, memory = cpu_of(process)
+                        found.setdefault((kind, name), []).append((cpu, memory, took, seen))
+                        print(f"{kind} {name}: {cpu:.3f} s, {memory:.0f} MiB, {took:.2f} s, {seen} packets", file=sys.stderr)
+    finally:
+        if server:
+            server.kill()
+        subprocess.run(["bash", NETWORK, "down", PREFIX], check=False)
+    median = lambda kind, name, place: statistics.median(one[place] for one in found[(kind, name)])
+    print(f"{'':12} {'CPU beyond idle':>24} {'each':>12} {'work took, none = 1':>22} {'MiB':>6}")
+    for name, count in list(work.items())[1:]:
+        for kind in ("ringfence", "tcpdump"):
+            cpu = median(kind, name, 0) - median(kind, "idle", 0)
+            units = median(kind, name, 3) if name == "bulk" else count
+            slower = median(kind, name, 2) / median("none", name, 2)
+            print(f"{name:12} {kind:>12} {cpu:9.3f} s {cpu / units * 1e6:9.3f} µs {slower:20.2f} {median(kind, name, 1):8.0f}")
+
+
+if __name__ == "__main__":
+    main()
