@@ -1,7 +1,7 @@
 //! `ringfence`: from captured traffic and a cluster's objects to proved NetworkPolicies.
 //!
 //! Owns people, files and exit codes; everything that decides anything is in `capture` and `synth`. `args` is what the
-//! user typed, `input` what it stands for, and each subcommand is a file.
+//! user typed, `input` what it stands for, and each subcommand is a file. `log` is the flow log, `cluster` the live cluster.
 
 mod account;
 mod agent;
