@@ -73,7 +73,7 @@ pub(crate) fn run(args: &AgentArgs) -> anyhow::Result<Exit> {
             })
             .context("no thread")?
     };
-    runtime.block_on(async {
+    let served = runtime.block_on(async {
         let watch = pods::watch(server.client, &args.node, system, changes);
         let serve = http::serve(listener, status.clone(), args.log.clone());
         tokio::select! {
@@ -82,10 +82,13 @@ pub(crate) fn run(args: &AgentArgs) -> anyhow::Result<Exit> {
             () = stop.asked() => {}
         }
         anyhow::Ok(())
-    })?;
+    });
+    // Whatever ended it, what was recorded is written first.
     stop.ask();
+    let recorded = recording.join().map_err(|_| anyhow::anyhow!("the recorder panicked"))?;
     runtime.shutdown_timeout(GRACE);
-    recording.join().map_err(|_| anyhow::anyhow!("the recorder panicked"))??;
+    recorded?;
+    served?;
     Ok(Exit::Fine)
 }
 

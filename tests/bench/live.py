@@ -4,8 +4,8 @@
     sudo python3 tests/bench/live.py [--binary target/release/ringfence] [--rounds 3]
 
 Two pods of one node (tests/kernel/network) open connections, send bulk data on one, and exchange datagrams, each for itself.
-Printed is the CPU time (user and system, seconds) that the recorder used beyond what it uses when nothing happens, and the
-time that the work took; medians of interleaved rounds. Recorders get 32 s before the work, because they take everything in
+Printed is the CPU time (user and system) that the recorder used beyond what it uses when nothing happens, each connection,
+packet of bulk data and exchange of datagrams, and the time that the work took; medians of interleaved rounds. Recorders get 32 s before the work, because they take everything in
 the first 30.
 """
 import argparse
@@ -21,9 +21,12 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 NETWORK = os.path.join(HERE, "..", "kernel", "network")
 PREFIX = f"rfb{os.getpid()}"
-CONNECTIONS = 40_000
+CONNECTIONS = 20_000
 MEGABYTES = 1_500
 QUESTIONS = 100_000
+# Seconds.
+IDLE = 10
+SETTLE = 8
 
 SERVER = """
 import socket, threading
@@ -88,14 +91,26 @@ def recorder(kind, binary, scratch):
     return within("n1", "tcpdump", "-i", "any", "-w", "/dev/null", "-U", **quiet)
 
 
-def cpu_of(process):
-    """Ends a process; its CPU seconds and the largest memory it had, in MiB."""
+def cpu(process):
+    """CPU seconds of a process so far, all of its threads."""
     if process is None:
-        return 0.0, 0.0
+        return 0.0
+    total = 0
+    # `ip netns exec` has become the program.
+    for thread in os.listdir(f"/proc/{process.pid}/task"):
+        with open(f"/proc/{process.pid}/task/{thread}/schedstat") as stat:
+            total += int(stat.read().split()[0])
+    return total / 1e9
+
+
+def end(process):
+    """Ends a process; the largest memory it had, in MiB."""
+    if process is None:
+        return 0.0
     process.send_signal(signal.SIGTERM)
     _, _, usage = os.wait4(process.pid, 0)
     process.returncode = 0
-    return usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
+    return usage.ru_maxrss / 1024
 
 
 def packets():
@@ -111,7 +126,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=3)
     args = parser.parse_args()
     binary = os.path.abspath(args.binary)
-    work = {"idle": 0, "connections": CONNECTIONS, "bulk": MEGABYTES, "datagrams": QUESTIONS}
+    work = {"connections": CONNECTIONS, "bulk": MEGABYTES, "datagrams": QUESTIONS}
     found = {}
     subprocess.run(["bash", NETWORK, "up", PREFIX], check=True)
     server = None
@@ -124,35 +139,38 @@ def main():
         with tempfile.TemporaryDirectory() as scratch:
             for _ in range(args.rounds):
                 for kind in ("none", "ringfence", "tcpdump"):
+                    process = recorder(kind, binary, scratch)
+                    time.sleep(32 if kind == "ringfence" else 1)
+                    begun = cpu(process)
+                    time.sleep(IDLE)
+                    idle = (cpu(process) - begun) / IDLE
                     for name, count in work.items():
-                        if kind == "none" and name == "idle":
-                            continue
-                        process = recorder(kind, binary, scratch)
-                        time.sleep(32 if kind == "ringfence" else 2)
-                        before = packets()
-                        took = 3.0
-                        if count:
-                            client = within("a1", sys.executable, "-c", CLIENT, name, str(count), stdout=subprocess.PIPE, text=True)
-                            took = float(client.communicate()[0])
-                        else:
-                            time.sleep(took)
+                        before, begun = packets(), cpu(process)
+                        client = within(
+                            "a1", sys.executable, "-c", CLIENT, name, str(count), stdout=subprocess.PIPE, text=True)
+                        took = float(client.communicate()[0])
+                        # Until it is in the log.
+                        time.sleep(SETTLE)
+                        used = cpu(process) - begun - idle * (took + SETTLE)
                         seen = packets() - before
-                        time.sleep(1)
-                        cpu, memory = cpu_of(process)
-                        found.setdefault((kind, name), []).append((cpu, memory, took, seen))
-                        print(f"{kind} {name}: {cpu:.3f} s, {memory:.0f} MiB, {took:.2f} s, {seen} packets", file=sys.stderr)
+                        found.setdefault((kind, name), []).append((used, took, seen, idle))
+                        print(f"{kind} {name}: {used:.3f} s, {took:.2f} s, {seen} packets, idle {idle * 1e3:.2f} ms/s", file=sys.stderr)
+                    found.setdefault((kind, "memory"), []).append((end(process),))
     finally:
         if server:
             server.kill()
         subprocess.run(["bash", NETWORK, "down", PREFIX], check=False)
     median = lambda kind, name, place: statistics.median(one[place] for one in found[(kind, name)])
-    print(f"{'':12} {'CPU beyond idle':>24} {'each':>12} {'work took, none = 1':>22} {'MiB':>6}")
-    for name, count in list(work.items())[1:]:
+    print(f"{'':12} {'':>12} {'CPU':>11} {'each':>12} {'work took, none = 1':>20}")
+    for name, count in work.items():
         for kind in ("ringfence", "tcpdump"):
-            cpu = median(kind, name, 0) - median(kind, "idle", 0)
-            units = median(kind, name, 3) if name == "bulk" else count
-            slower = median(kind, name, 2) / median("none", name, 2)
-            print(f"{name:12} {kind:>12} {cpu:9.3f} s {cpu / units * 1e6:9.3f} µs {slower:20.2f} {median(kind, name, 1):8.0f}")
+            used = median(kind, name, 0)
+            units = median(kind, name, 2) if name == "bulk" else count
+            slower = median(kind, name, 1) / median("none", name, 1)
+            print(f"{name:12} {kind:>12} {used:9.3f} s {used / units * 1e6:9.3f} µs {slower:20.2f}")
+    for kind in ("ringfence", "tcpdump"):
+        memory, idle = median(kind, "memory", 0), median(kind, "bulk", 3)
+        print(f"{kind}: {memory:.0f} MiB at most; {idle * 1e3:.2f} ms of CPU each second in which nothing happens")
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use std::path::Path;
 use std::str::FromStr;
 
-use crate::time::Timestamp;
+use crate::time::{SECOND, Timestamp};
 
 /// Names of interfaces: `any`, or a name in which `*` stands for anything and `?` for one letter. Behind a `!` those that
 /// are not meant.
@@ -127,17 +127,24 @@ pub enum Change {
     Went(String),
 }
 
+/// An interface is in its place this long after it came, in nanoseconds.
+const SETTLED: i64 = 10 * SECOND;
+
+/// Once in so many times everything is asked.
+const THOROUGH: u32 = 16;
+
 /// All interfaces by index.
 #[derive(Debug)]
 pub struct Interfaces {
     patterns: Vec<Pattern>,
+    refreshed: u32,
     known: BTreeMap<u32, Interface>,
 }
 
 impl Interfaces {
     /// Of the names of `patterns`, none of them known yet.
     pub fn new(patterns: Vec<Pattern>) -> Interfaces {
-        Interfaces { patterns, known: BTreeMap::new() }
+        Interfaces { patterns, refreshed: 0, known: BTreeMap::new() }
     }
 
     /// Looks what is there.
@@ -153,6 +160,8 @@ impl Interfaces {
 
     fn update(&mut self, there: Vec<(u32, String)>, now: Timestamp, kind: impl Fn(&str) -> Kind) -> Vec<Change> {
         let mut changes = Vec::new();
+        let thorough = self.refreshed.is_multiple_of(THOROUGH);
+        self.refreshed = self.refreshed.wrapping_add(1);
         let present: BTreeSet<u32> = there.iter().map(|(index, _)| *index).collect();
         self.known.retain(|index, interface| {
             let stays = present.contains(index);
@@ -163,6 +172,11 @@ impl Interfaces {
         });
         for (index, name) in there {
             let known = self.known.get(&index);
+            // An interface is put into its place while it is new; later that is seldom, and asking costs.
+            let is_settled = |known: &Interface| known.name == name && now.since(known.since) > SETTLED;
+            if !thorough && known.is_some_and(is_settled) {
+                continue;
+            }
             let kind = kind(&name);
             if known.is_some_and(|known| known.name == name && known.kind == kind) {
                 continue;
@@ -220,7 +234,7 @@ mod tests {
     use super::*;
 
     fn at(seconds: i64) -> Timestamp {
-        Timestamp(seconds * crate::time::SECOND)
+        Timestamp(seconds * SECOND)
     }
 
     #[test]

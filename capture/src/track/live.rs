@@ -139,14 +139,17 @@ impl Tracker {
 impl Conversations {
     /// Counts what can be counted, and lets go of what is over.
     pub(super) fn sweep(&mut self, moment: Moment<'_>) {
-        self.v4.sweep(moment, &mut self.evicted);
-        self.v6.sweep(moment, &mut self.evicted);
+        self.v4.sweep(moment, self.limits.flows, &mut self.evicted);
+        self.v6.sweep(moment, self.limits.flows, &mut self.evicted);
     }
 }
 
 impl<A: Address> Family<A> {
-    fn sweep(&mut self, moment: Moment<'_>, evicted: &mut u64) {
+    fn sweep(&mut self, moment: Moment<'_>, flows: usize, evicted: &mut u64) {
         self.flush();
+        self.gathered.rows.limit = flows;
+        // What waits is what it is now: all of it is told again, and what does not fit is not lost.
+        self.live.pending.limit = flows;
         self.connections(Protocol::Tcp, moment, evicted);
         self.connections(Protocol::Sctp, moment, evicted);
         self.datagrams(moment, evicted);

@@ -25,6 +25,13 @@ const YOUNG: i64 = 30 * SECOND;
 /// Interfaces are looked for this often, in nanoseconds.
 const LOOK: i64 = SECOND;
 
+/// And the machine's own addresses this often.
+const ADDRESSES: i64 = 10 * SECOND;
+
+/// Rows of one flush at most, a quarter as many of attempts: more are counted and not written. A flood of addresses fills no
+/// disk.
+const MAX_ROWS: usize = 40_000;
+
 /// Conversations held at most; each takes 64 bytes, or 128 for IPv6.
 const MAX_CONVERSATIONS: usize = 150_000;
 
@@ -114,6 +121,8 @@ pub(crate) struct Recorder {
     clock: Clock,
     started: Timestamp,
     looked: Timestamp,
+    /// When `own` was asked for.
+    addressed: Timestamp,
     /// By index; those that went since the last harvest.
     watched: BTreeMap<u32, Watched>,
     went: Vec<Watched>,
@@ -144,7 +153,7 @@ impl Recorder {
         let settings = Settings {
             grain: Some(HOUR),
             live: true,
-            limits: Limits { conversations: MAX_CONVERSATIONS, ..Limits::default() },
+            limits: Limits { conversations: MAX_CONVERSATIONS, flows: MAX_ROWS },
             ..Settings::default()
         };
         let mut recorder = Recorder {
@@ -156,6 +165,7 @@ impl Recorder {
             clock: Clock::new(started, Instant::now()),
             started,
             looked: started,
+            addressed: started,
             watched: BTreeMap::new(),
             went: Vec::new(),
             counters: Counters::default(),
@@ -186,7 +196,10 @@ impl Recorder {
                 Change::Went(name) => tracing::info!(interface = name, "gone"),
             }
         }
-        self.own = own_addresses().context("the addresses of this machine")?;
+        if self.own.is_empty() || now.since(self.addressed) >= ADDRESSES {
+            self.own = own_addresses().context("the addresses of this machine")?;
+            self.addressed = now;
+        }
         let gone: Vec<u32> = self
             .watched
             .iter()

@@ -123,7 +123,12 @@ impl<A: Address> Family<A> {
                 let mut flow = unopened(protocol, ends, episode);
                 flow.connections = u64::from(count.is_some());
                 let stretch = self.stretch([ends.end(LOW).0, ends.end(HIGH).0], flow.first);
-                self.live.unopened.push((stretch, flow));
+                // Each is a row of its own.
+                if self.live.unopened.len() < self.gathered.rows.limit {
+                    self.live.unopened.push((stretch, flow));
+                } else {
+                    self.gathered.lost += flow.connections;
+                }
                 episode.set_counted();
             } else if leaves && !episode.is_counted() {
                 self.gathered.remnants += 1;
