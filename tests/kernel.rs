@@ -159,7 +159,7 @@ fn a_recorder_that_is_killed_loses_its_last_moment() {
         // What was made until a flush and a moment before the end is in the log.
         let begun = Instant::now();
         let mut safe = 0;
-        while begun.elapsed() < Duration::from_secs(4) {
+        while begun.elapsed() < Duration::from_secs(6) {
             network.fetch("a1", "http://10.244.1.11:8081/");
             made += 1;
             if begun.elapsed() < Duration::from_millis(2200) {

@@ -14,6 +14,7 @@ use std::io::{self, IsTerminal, Write};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
+use synth::render::count;
 
 use crate::args::{LiveArgs, RecordArgs, Tunnels};
 use crate::exit::Exit;
@@ -79,7 +80,8 @@ fn live(args: &RecordArgs, live: &LiveArgs) -> anyhow::Result<Exit> {
     };
     if !args.quiet {
         let interfaces = session.recorder.progress().interfaces;
-        writeln!(io::stderr(), "recording {interfaces} interfaces as {observer} into {}", args.log.display())?;
+        let interfaces = count(interfaces as u64, "interface");
+        writeln!(io::stderr(), "recording {interfaces} as {observer} into {}", args.log.display())?;
     }
     let mut line = (!args.quiet && io::stderr().is_terminal()).then(Line::default);
     while !stop.is_asked() && !is_over(&mut session) {
@@ -101,7 +103,7 @@ fn live(args: &RecordArgs, live: &LiveArgs) -> anyhow::Result<Exit> {
 fn report(progress: &Progress) -> io::Result<()> {
     let Progress { connections, edges, lost, .. } = *progress;
     let mut err = io::stderr().lock();
-    writeln!(err, "{} connections, {} edges", number(connections), number(edges as u64))?;
+    writeln!(err, "{}, {}", count(connections, "connection"), count(edges as u64, "edge"))?;
     if lost > 0 {
         writeln!(err, "warning: the kernel lost {} packets: a larger --ring holds more", number(lost))?;
     }
