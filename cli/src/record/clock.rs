@@ -13,13 +13,20 @@ const SET: i64 = 2 * SECOND;
 pub(crate) struct Clock {
     /// A time, and when that was.
     known: (Timestamp, Instant),
+    /// When that was last asked.
+    adjusted: Instant,
     /// The latest packet.
     latest: Option<Timestamp>,
 }
 
-/// That the clock was set back, by so many nanoseconds.
+/// That the clock was set, or that this machine slept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct SetBack(pub(crate) i64);
+pub(crate) struct Set {
+    /// What it would have shown.
+    pub(crate) before: Timestamp,
+    /// And what it shows.
+    pub(crate) after: Timestamp,
+}
 
 fn after(time: Timestamp, passed: Duration) -> Timestamp {
     time.plus(i64::try_from(passed.as_nanos()).unwrap_or(i64::MAX))
@@ -34,7 +41,7 @@ pub(crate) fn system() -> Timestamp {
 impl Clock {
     /// As the system's clock is now.
     pub(crate) fn new(time: Timestamp, instant: Instant) -> Clock {
-        Clock { known: (time, instant), latest: None }
+        Clock { known: (time, instant), adjusted: instant, latest: None }
     }
 
     /// What the clock shows.
@@ -48,20 +55,17 @@ impl Clock {
     }
 
     /// Takes the packets that came, all of a moment ago, or the system's time where none did.
-    pub(crate) fn adjust(&mut self, instant: Instant, system: impl FnOnce() -> Timestamp) -> Option<SetBack> {
-        let shown = self.now(instant);
-        let packets = self.latest.take();
-        let time = packets.unwrap_or_else(system);
-        let back = shown.since(time);
-        if back > SET {
-            self.known = (time, instant);
-            return Some(SetBack(back));
+    pub(crate) fn adjust(&mut self, instant: Instant, system: impl FnOnce() -> Timestamp) -> Option<Set> {
+        let before = self.now(instant);
+        // Packets have waited in the ring since somebody last looked, at most.
+        let asleep = instant.saturating_duration_since(std::mem::replace(&mut self.adjusted, instant));
+        let waited = self.latest.map_or(0, |_| i64::try_from(asleep.as_nanos()).unwrap_or(i64::MAX));
+        let after = self.latest.take().unwrap_or_else(system);
+        let is_back = before.since(after) > SET.saturating_add(waited);
+        if after > before || is_back {
+            self.known = (after, instant);
         }
-        // What waited in the ring for a moment sets nothing back.
-        if time > shown {
-            self.known = (time, instant);
-        }
-        None
+        (is_back || after.since(before) > SET).then_some(Set { before, after })
     }
 }
 
@@ -79,16 +83,20 @@ mod tests {
         clock.packet(at(1004));
         assert_eq!(clock.adjust(later(5), || unreachable!()), None);
         assert_eq!(clock.now(later(5)), at(1005), "a packet that waited");
+        // We slept, and nothing came in the second half of it.
+        clock.packet(at(1008));
+        assert_eq!((clock.adjust(later(15), || unreachable!()), clock.now(later(15))), (None, at(1015)));
         // Set ahead.
         clock.packet(at(5000));
-        assert_eq!((clock.adjust(later(6), || unreachable!()), clock.now(later(7))), (None, at(5001)));
+        assert_eq!(clock.adjust(later(16), || unreachable!()), Some(Set { before: at(1016), after: at(5000) }));
+        assert_eq!(clock.now(later(17)), at(5001));
         // Set back: the packets show it.
         clock.packet(at(1500));
         clock.packet(at(1490));
-        assert_eq!(clock.adjust(later(8), || unreachable!()), Some(SetBack(3502 * SECOND)));
-        assert_eq!(clock.now(later(9)), at(1501));
+        assert_eq!(clock.adjust(later(18), || unreachable!()), Some(Set { before: at(5002), after: at(1500) }));
+        assert_eq!(clock.now(later(19)), at(1501));
         // No packets: the system's clock does.
-        assert_eq!(clock.adjust(later(10), || at(900)), Some(SetBack(602 * SECOND)));
-        assert_eq!(clock.adjust(later(10), || at(900)), None);
+        assert_eq!(clock.adjust(later(20), || at(900)), Some(Set { before: at(1502), after: at(900) }));
+        assert_eq!(clock.adjust(later(20), || at(900)), None);
     }
 }

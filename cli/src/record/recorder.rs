@@ -15,7 +15,7 @@ use capture::track::{Flushed, SETTLED};
 use capture::{Decoder, Flow, Limits, Opening, Outcome, Protocol, Settings, Socket, Tally, Timestamp, Tracker};
 use rustc_hash::FxHashSet;
 
-use super::clock::{Clock, SetBack, system};
+use super::clock::{Clock, Set, system};
 use super::hot::Hot;
 use crate::log::HOUR;
 
@@ -53,6 +53,8 @@ pub(crate) struct Options {
 pub(crate) struct Watched {
     pub(crate) name: String,
     pub(crate) since: Timestamp,
+    /// When it ended, if it did not go on until the harvest.
+    pub(crate) until: Option<Timestamp>,
     /// Frames since the last harvest.
     pub(crate) frames: u64,
     /// Of these, frames for other machines.
@@ -69,7 +71,7 @@ impl Watched {
 
     /// The socket of all interfaces.
     pub(crate) fn socket(since: Timestamp) -> Watched {
-        Watched { name: "all interfaces".to_string(), since, frames: 0, foreign: 0, switched: true }
+        Watched { name: "all interfaces".to_string(), since, until: None, frames: 0, foreign: 0, switched: true }
     }
 }
 
@@ -85,8 +87,8 @@ pub(crate) struct Harvest {
     pub(crate) tally: Tally,
     /// Names that were left out.
     pub(crate) unnamed: u64,
-    /// The clock was set back.
-    pub(crate) set_back: Option<SetBack>,
+    /// The clock was set: the last time.
+    pub(crate) set: Option<Set>,
 }
 
 /// Numbers for people.
@@ -132,7 +134,7 @@ pub(crate) struct Recorder {
     edges: Edges,
     hot: Hot,
     progress: Progress,
-    set_back: Option<SetBack>,
+    set: Option<Set>,
 }
 
 /// Which edges were seen, and when the younger ones were first.
@@ -173,7 +175,7 @@ impl Recorder {
             edges: Edges { key: RandomState::new(), known: FxHashSet::default(), recent: VecDeque::new() },
             hot: Hot::default(),
             progress: Progress { last_new: started, ..Progress::default() },
-            set_back: None,
+            set: None,
             options,
         };
         recorder.look(started)?;
@@ -214,13 +216,14 @@ impl Recorder {
         for (index, interface) in self.interfaces.iter().filter(|(_, interface)| interface.recorded) {
             self.watched.entry(index).or_insert_with(|| Watched {
                 name: interface.name.clone(),
-                since: interface.since,
+                since: interface.since.max(self.started),
+                until: None,
                 frames: 0,
                 foreign: 0,
                 switched: interface.kind == Kind::Port,
             });
         }
-        let young = |since: Timestamp| now.since(since) < YOUNG;
+        let young = |since: Timestamp| (0..YOUNG).contains(&now.since(since));
         let indices = |test: &dyn Fn(&capture::live::Interface) -> bool| -> Vec<u32> {
             let fitting = self.interfaces.iter().filter(|(_, interface)| test(interface));
             fitting.map(|(index, _)| index).take(MAX_NAMED).collect()
@@ -269,9 +272,9 @@ impl Recorder {
         })?;
         let instant = Instant::now();
         if read > 0
-            && let Some(back) = self.clock.adjust(instant, system)
+            && let Some(set) = self.clock.adjust(instant, system)
         {
-            self.set_back(back);
+            self.set(set);
         }
         let now = self.clock.now(instant);
         if unknown || now.since(self.looked) >= LOOK {
@@ -280,12 +283,24 @@ impl Recorder {
         Ok(())
     }
 
-    /// Conversations that began before the clock was set back are counted as they are: nothing tells how old they are now.
-    fn set_back(&mut self, back: SetBack) {
-        tracing::warn!(seconds = back.0 / SECOND, "the clock was set back");
-        self.tracker.let_go(&|_, _| true);
-        self.started = self.started.plus(-back.0);
-        self.set_back = Some(back);
+    /// What is watched ends with the old time and begins anew with the new one. Conversations that began before the clock was
+    /// set back are counted as they are: nothing tells how old they are now.
+    fn set(&mut self, set: Set) {
+        let Set { before, after } = set;
+        let seconds = after.since(before) / SECOND;
+        tracing::warn!(seconds, "the clock was set, or this machine slept");
+        if after < before {
+            self.tracker.let_go(&|_, _| true);
+        }
+        for watched in self.watched.values_mut() {
+            let anew = Watched { since: after, frames: 0, foreign: 0, ..watched.clone() };
+            let ended = Watched { until: Some(before), ..std::mem::replace(watched, anew) };
+            self.went.push(ended);
+        }
+        self.started = self.started.plus(after.since(before));
+        self.looked = after;
+        self.addressed = after;
+        self.set = Some(set);
     }
 
     /// The addresses of this machine itself.
@@ -306,8 +321,8 @@ impl Recorder {
     /// What came since the last time; `last` if nothing comes after it.
     pub(crate) fn harvest(&mut self, last: bool) -> anyhow::Result<Harvest> {
         let instant = Instant::now();
-        if let Some(back) = self.clock.adjust(instant, system) {
-            self.set_back(back);
+        if let Some(set) = self.clock.adjust(instant, system) {
+            self.set(set);
         }
         let at = self.clock.now(instant);
         let (own, all) = (&self.own, self.interfaces.all_recorded());
@@ -338,7 +353,7 @@ impl Recorder {
             counters: since,
             tally: difference(&tally, &self.tally),
             unnamed,
-            set_back: self.set_back.take(),
+            set: self.set.take(),
         };
         self.watched.values_mut().for_each(|watched| (watched.frames, watched.foreign) = (0, 0));
         (self.counters, self.tally) = (counters, tally);

@@ -23,6 +23,10 @@ pub(crate) struct Bounds {
     pub(crate) size: u64,
 }
 
+/// The kernel hands packets over a tenth of a second after they came at the latest ([`capture::live`]), and a busy machine
+/// later.
+const LEFT: Duration = Duration::from_millis(300);
+
 /// How often a log is held against its bounds.
 const BOUNDED: Duration = Duration::from_secs(60);
 
@@ -156,6 +160,11 @@ impl Session {
     /// # Errors
     /// Where it cannot be written.
     pub(crate) fn finish(mut self) -> anyhow::Result<Progress> {
+        // What the kernel has not handed over yet was there before the end.
+        let end = Instant::now() + LEFT;
+        while Instant::now() < end {
+            self.recorder.step(50)?;
+        }
         self.flush(true)?;
         if let Some(batch) = self.waiting.front() {
             self.log.append(self.observer, batch)?;
@@ -164,7 +173,7 @@ impl Session {
     }
 
     fn batch(&mut self, harvest: Harvest) -> Batch {
-        let Harvest { at, flushed, watched, counters, mut tally, unnamed, set_back } = harvest;
+        let Harvest { at, flushed, watched, counters, mut tally, unnamed, set } = harvest;
         // Every frame is in one bucket.
         let foreign: u64 = watched.iter().map(|watched| watched.foreign).sum();
         if foreign > 0 {
@@ -172,6 +181,9 @@ impl Session {
             *tally.decoded.skipped.entry(Skipped::Foreign).or_default() += foreign;
         }
         let mut sources: Vec<Source> = watched.iter().map(|watched| source(watched, at)).collect();
+        if let Some(set) = set {
+            self.started = set.after;
+        }
         // The kernel counts what it loses for the socket, not for the interfaces.
         let mut socket = source(&Watched::socket(self.started), at);
         for interface in &mut socket.interfaces {
@@ -181,10 +193,6 @@ impl Session {
         }
         socket.id = "socket".to_string();
         sources.push(socket);
-        if set_back.is_some() {
-            // Spans would end before they begin.
-            self.started = at;
-        }
         Batch {
             counted: flushed.rows,
             pending: flushed.pending,
@@ -215,7 +223,7 @@ fn source(watched: &Watched, at: Timestamp) -> Source {
         run: watched.since.0,
         name: watched.name.clone(),
         position: 0,
-        span: Some((watched.since, at.max(watched.since))),
+        span: Some((watched.since, watched.until.unwrap_or(at).max(watched.since))),
         frames: watched.frames,
         damaged: 0,
         first_damaged: None,
