@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::apiserver::{Caller, Server, documents, path_of};
-use crate::kernel::space::{Network, until};
+use crate::kernel::space::{Network, until_within};
 use crate::kernel::{CLUSTER, assert_edges, edges};
 use crate::program::{command, run};
 use crate::shared::skipped;
@@ -101,7 +101,11 @@ fn agents_learn_and_a_person_collects() {
         let line = text.lines().find(|line| line.starts_with(&format!("ringfence_{name}{{")))?;
         line.rsplit_once(' ')?.1.parse().ok()
     };
-    until("the heir", || metrics(&network, "n2", "pod_changes_total").is_some_and(|count| count >= 4.0));
+    // Two pods with two addresses each, then one that leaves and one that comes. The watch is tried again after pauses that
+    // grow.
+    let changes = |network: &Network| metrics(network, "n2", "pod_changes_total");
+    until_within(Duration::from_secs(90), "the heir", || changes(&network).is_some_and(|count| count >= 8.0));
+    // Clocks of the cluster and of packets are five seconds apart at most.
     network.wait(Duration::from_secs(6));
     network.redis("b2", "10.96.0.10", 81, 1);
     network.wait(Duration::from_secs(4));

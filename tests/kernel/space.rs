@@ -255,10 +255,16 @@ pub fn signal(process: u32, name: &str) {
 }
 
 #[track_caller]
-pub fn until(what: &str, mut test: impl FnMut() -> bool) {
+pub fn until(what: &str, test: impl FnMut() -> bool) {
+    until_within(Duration::from_secs(20), what, test);
+}
+
+/// Waits for something, for this long at most.
+#[track_caller]
+pub fn until_within(patience: Duration, what: &str, mut test: impl FnMut() -> bool) {
     let begun = Instant::now();
     while !test() {
-        assert!(begun.elapsed() < Duration::from_secs(20), "{what} does not come up");
+        assert!(begun.elapsed() < patience, "{what} does not come up");
         std::thread::sleep(Duration::from_millis(50));
     }
 }
