@@ -1,18 +1,21 @@
 //! What the user types.
 
+mod input;
 mod recording;
+mod value;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use capture::Timestamp;
-use capture::time::SECOND;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
-use ipnet::IpNet;
 use synth::lint::{Id, Severity};
 use synth::unused::gate::Gate;
 
+pub(crate) use input::{
+    ClusterInput, FlowInput, Flows, LiveCluster, OptionalFlowInput, Reading, Selected, Tunnels, Window,
+};
 pub(crate) use recording::{AgentArgs, CollectArgs, LiveArgs, MergeArgs, RecordArgs, SnapshotArgs, SnapshotFormat};
+use value::{duration, names, percent};
 
 /// Least-privilege NetworkPolicies from recorded traffic, proved against it
 ///
@@ -251,134 +254,6 @@ Without a dump of the cluster, what may be outside the files is reported to be m
 something close to it is at hand."
 }
 
-/// Where flows come from.
-#[derive(Debug, clap::Args)]
-pub(crate) struct FlowInput {
-    /// Captures: pcap or pcapng, plain or compressed with gzip or zstd; `-` for stdin
-    #[arg(long = "pcap", value_name = "FILE", num_args = 1.., required_unless_present = "logs")]
-    pcaps: Vec<PathBuf>,
-    /// Flow logs, as `record` and `merge` write them; several count as one
-    #[arg(long = "log", value_name = "LOG", num_args = 1..)]
-    logs: Vec<PathBuf>,
-    #[command(flatten)]
-    pub(crate) reading: Reading,
-}
-
-/// Where flows come from, if anywhere.
-#[derive(Debug, clap::Args)]
-pub(crate) struct OptionalFlowInput {
-    /// Captures: pcap or pcapng, plain or compressed with gzip or zstd; `-` for stdin
-    #[arg(long = "pcap", value_name = "FILE", num_args = 1..)]
-    pcaps: Vec<PathBuf>,
-    /// Flow logs, as `record` and `merge` write them; several count as one
-    #[arg(long = "log", value_name = "LOG", num_args = 1..)]
-    logs: Vec<PathBuf>,
-    #[command(flatten)]
-    pub(crate) reading: Reading,
-}
-
-/// What both of them hold.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Flows<'a> {
-    pub(crate) pcaps: &'a [PathBuf],
-    pub(crate) logs: &'a [PathBuf],
-    pub(crate) reading: &'a Reading,
-}
-
-impl FlowInput {
-    /// For reading.
-    pub(crate) fn all(&self) -> Flows<'_> {
-        Flows { pcaps: &self.pcaps, logs: &self.logs, reading: &self.reading }
-    }
-}
-
-impl OptionalFlowInput {
-    /// For reading, if there is anything to read.
-    pub(crate) fn any(&self) -> Option<Flows<'_>> {
-        let is_given = !self.pcaps.is_empty() || !self.logs.is_empty();
-        is_given.then_some(Flows { pcaps: &self.pcaps, logs: &self.logs, reading: &self.reading })
-    }
-}
-
-/// How captures are read.
-#[derive(Debug, clap::Args)]
-pub(crate) struct Reading {
-    #[command(flatten)]
-    pub(crate) window: Window,
-    #[command(flatten)]
-    pub(crate) tunnels: Tunnels,
-    /// Write what was read, and what became of it, as one JSON object
-    #[arg(long, value_name = "FILE")]
-    pub(crate) summary: Option<PathBuf>,
-}
-
-/// Where tunnels are looked for besides the usual UDP ports.
-#[derive(Debug, clap::Args)]
-pub(crate) struct Tunnels {
-    /// A UDP port of VXLAN, besides 4789 and 8472
-    #[arg(long = "vxlan-port", value_name = "PORT", num_args = 1.., value_parser = clap::value_parser!(u16).range(1..))]
-    pub(crate) vxlan: Vec<u16>,
-    /// A UDP port of Geneve, besides 6081
-    #[arg(long = "geneve-port", value_name = "PORT", num_args = 1.., value_parser = clap::value_parser!(u16).range(1..))]
-    pub(crate) geneve: Vec<u16>,
-}
-
-/// Which part of the traffic counts.
-#[derive(Debug, clap::Args)]
-pub(crate) struct Window {
-    /// Only packets from this time on (RFC 3339)
-    #[arg(long, value_name = "TIME")]
-    pub(crate) since: Option<Timestamp>,
-    /// Only packets before this time (RFC 3339)
-    #[arg(long, value_name = "TIME")]
-    pub(crate) until: Option<Timestamp>,
-}
-
-/// Where the cluster's objects come from.
-#[derive(Debug, clap::Args)]
-pub(crate) struct ClusterInput {
-    /// Cluster objects as `kubectl get -o yaml|json` prints them, or plain manifests; files or directories
-    #[arg(long = "cluster", value_name = "FILE|DIR", num_args = 1..)]
-    pub(crate) clusters: Vec<PathBuf>,
-    #[command(flatten)]
-    pub(crate) live: LiveCluster,
-    /// A range in which pods have their addresses, besides those of the nodes
-    #[arg(long = "pod-cidr", value_name = "CIDR", num_args = 1..)]
-    pub(crate) pod_ranges: Vec<IpNet>,
-}
-
-/// Which live cluster is read.
-#[derive(Debug, Default, clap::Args)]
-pub(crate) struct LiveCluster {
-    /// Read the live cluster of this kubeconfig [default: KUBECONFIG, ~/.kube/config, or the cluster around]
-    #[arg(long, value_name = "FILE")]
-    pub(crate) kubeconfig: Option<PathBuf>,
-    /// Read the live cluster of this context [default: the current one]
-    #[arg(long, value_name = "NAME")]
-    pub(crate) context: Option<String>,
-}
-
-impl LiveCluster {
-    /// Whether the user asks for a live cluster.
-    pub(crate) fn is_asked(&self) -> bool {
-        self.kubeconfig.is_some() || self.context.is_some()
-    }
-}
-
-/// What is written; all flows are read in any case.
-#[derive(Debug, Default, clap::Args)]
-pub(crate) struct Selected {
-    /// Only this namespace
-    #[arg(short, long, value_name = "NAME", conflicts_with = "all_namespaces")]
-    pub(crate) namespace: Option<String>,
-    /// All namespaces (the default)
-    #[arg(short = 'A', long)]
-    pub(crate) all_namespaces: bool,
-    /// Only workloads whose pods carry these labels
-    #[arg(short = 'l', long, value_name = "SELECTOR")]
-    pub(crate) selector: Option<String>,
-}
-
 #[derive(Debug, clap::Args)]
 pub(crate) struct FlowsArgs {
     #[command(flatten)]
@@ -444,24 +319,6 @@ pub(crate) struct GenerateArgs {
     /// No summary, only errors
     #[arg(short, long)]
     pub(crate) quiet: bool,
-}
-
-/// `staging-shop=shop`.
-fn names(text: &str) -> Result<(String, String), String> {
-    let (from, to) = text.split_once('=').ok_or_else(|| format!("{text:?} is not FROM=TO"))?;
-    // RFC 1123 labels, as names of namespaces are.
-    let inside = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-    let is_name = |name: &str| {
-        !name.is_empty()
-            && name.len() <= 63
-            && name.bytes().all(inside)
-            && !name.starts_with('-')
-            && !name.ends_with('-')
-    };
-    match [from, to].into_iter().find(|name| !is_name(name)) {
-        Some(name) => Err(format!("{name:?} is no name of a namespace")),
-        None => Ok((from.to_string(), to.to_string())),
-    }
 }
 
 /// Declared connections.
@@ -575,43 +432,6 @@ impl EvidenceGate {
             max_unresolved: self.max_unresolved / 100.0,
         }
     }
-}
-
-/// `90s`, `90m`, `24h`, `7d` in nanoseconds.
-/// `8M`, in bytes.
-fn bytes(text: &str) -> Result<u32, String> {
-    let split = text.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(text.len());
-    let (number, unit) = text.split_at(split);
-    let factor = match unit {
-        "" => Some(1),
-        "K" | "k" => Some(1 << 10),
-        "M" => Some(1 << 20),
-        "G" => Some(1 << 30),
-        _ => None,
-    };
-    let bytes = factor.and_then(|factor: u32| number.parse::<u32>().ok()?.checked_mul(factor));
-    bytes
-        .filter(|bytes| (1 << 17..=1 << 30).contains(bytes))
-        .ok_or_else(|| "between 128K and 1G, such as 8M".to_string())
-}
-
-fn duration(text: &str) -> Result<i64, String> {
-    let wrong = || format!("{text:?} is no duration such as 90m, 24h or 7d");
-    let unit = text.chars().last().ok_or_else(wrong)?;
-    let seconds = match unit {
-        's' => 1,
-        'm' => 60,
-        'h' => 3600,
-        'd' => 86_400,
-        _ => return Err(wrong()),
-    };
-    let count: u32 = text[..text.len() - 1].parse().map_err(|_| wrong())?;
-    i64::from(count).checked_mul(seconds * SECOND).ok_or_else(wrong)
-}
-
-fn percent(text: &str) -> Result<f64, String> {
-    let share: f64 = text.trim_end_matches('%').parse().map_err(|_| format!("{text:?} is no number"))?;
-    (0.0..=100.0).contains(&share).then_some(share).ok_or_else(|| format!("{text} is not between 0 and 100"))
 }
 
 /// How findings are written.

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use capture::live::Pattern;
 use clap::ValueEnum;
 
-use super::{ClusterInput, LiveCluster, Tunnels, bytes, duration};
+use super::value::{bytes, duration};
+use super::{ClusterInput, LiveCluster, Tunnels};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct SnapshotArgs {
