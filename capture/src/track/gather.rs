@@ -8,7 +8,7 @@
 
 mod datagrams;
 
-pub(super) use datagrams::asking_side;
+pub(super) use datagrams::row_of;
 
 use std::collections::{BTreeMap, HashSet};
 use std::net::IpAddr;

@@ -10,10 +10,45 @@ use crate::protocol::Protocol;
 use crate::talk::Talks;
 
 /// The side of the client.
-pub(in super::super) fn asking_side<A: Address>(ends: &Ends<A>, conversation: &Conversation) -> usize {
+fn asking_side<A: Address>(ends: &Ends<A>, conversation: &Conversation) -> usize {
     let side = conversation.client();
     // Nobody sends from a group's address; what is sent to one may look like an answer, as with mDNS.
     if ends.end(side).0.is_group() { other(side) } else { side }
+}
+
+/// The row of a conversation, and what it adds to it; `sources` is the number of files.
+pub(in super::super) fn row_of<A: Address>(
+    datagrams: &Datagrams<A>,
+    ends: &Ends<A>,
+    conversation: &Conversation,
+    sources: u16,
+) -> (Alike<A>, Single) {
+    let side = asking_side(ends, conversation);
+    let (client, client_port) = ends.end(side);
+    let outcome = conversation.outcome();
+    let alike = Alike {
+        protocol: Protocol::Udp,
+        outcome,
+        proof: Proof::FirstPacket,
+        dns: conversation.is_dns(),
+        client,
+        dialled: ends.end(other(side)),
+        ..Alike::PLAIN
+    };
+    let single = Single {
+        counted: false,
+        client_port,
+        identity: 0,
+        first: conversation.first(),
+        last: conversation.last,
+        latency: None,
+        datagrams: match outcome {
+            Outcome::Answered => 0,
+            _ => datagrams.different(ends, conversation, sources),
+        },
+        talk: Talks::default(),
+    };
+    (alike, single)
 }
 
 impl<A: Address> Gathered<A> {
@@ -42,32 +77,9 @@ impl<A: Address> Gathered<A> {
                 self.remnants += 1;
                 continue;
             }
-            let side = asking_side(ends, conversation);
-            let (client, client_port) = ends.end(side);
-            let outcome = conversation.outcome();
-            let single = Single {
-                counted: false,
-                client_port,
-                identity: 0,
-                first: conversation.first(),
-                last: conversation.last,
-                latency: None,
-                datagrams: match outcome {
-                    Outcome::Answered => 0,
-                    _ => datagrams.different(ends, conversation, sources),
-                },
-                talk: Talks::default(),
-            };
-            let alike = Alike {
-                protocol: Protocol::Udp,
-                outcome,
-                proof: Proof::FirstPacket,
-                dns: conversation.is_dns(),
-                client,
-                dialled: ends.end(other(side)),
-                ..Alike::PLAIN
-            };
-            self.put(alike, single, !sockets.contains(number(ends.end(side))));
+            let (alike, single) = row_of(datagrams, ends, conversation, sources);
+            let asking = (alike.client, single.client_port);
+            self.put(alike, single, !sockets.contains(number(asking)));
         }
         datagrams.retain(&keep);
         self.rows.flush();

@@ -2,15 +2,13 @@
 
 use rustc_hash::FxHashMap;
 
-use super::super::datagram::Conversation;
+use super::super::Family;
 use super::super::ends::{Address, Ends, other};
+use super::super::gather::row_of;
 use super::super::row::{Alike, Single};
-use super::super::{Family, gather};
 use super::views::Joined;
 use super::{IDLE, Moment, OVER, PENDING, SETTLED};
-use crate::flow::{Outcome, Proof};
-use crate::protocol::Protocol;
-use crate::talk::Talks;
+use crate::flow::Outcome;
 use crate::time::{SECOND, Timestamp};
 
 /// An answer comes this long after its question at most, in nanoseconds: what resolvers wait for one (resolv.conf(5)).
@@ -92,7 +90,9 @@ impl<A: Address> Family<A> {
             };
             let heard = conversation.is_counted() && conversation.last >= self.live.flushed;
             let counts = !conversation.is_counted() && (sure || forced);
-            let (alike, single) = self.single(&udp, ends, conversation, outcome);
+            let (alike, single) = row_of(&udp, ends, conversation, 1);
+            let served = self.live.udp.joined.get(ends).and_then(|joined| joined.served);
+            let alike = Alike { served, ..alike };
             if counts || heard {
                 *evicted += u64::from(forced && counts);
                 self.gathered.count(alike, Single { counted: !counts, ..single });
@@ -125,33 +125,5 @@ impl<A: Address> Family<A> {
             })
             .collect();
         heard.into_iter().for_each(|(number, last)| self.udp.at(number).answer_elsewhere(last));
-    }
-
-    fn single(
-        &self,
-        udp: &super::super::datagram::Datagrams<A>,
-        ends: &Ends<A>,
-        conversation: &Conversation,
-        outcome: Outcome,
-    ) -> (Alike<A>, Single) {
-        let side = gather::asking_side(ends, conversation);
-        let (client, client_port) = ends.end(side);
-        let datagrams = match outcome {
-            Outcome::Answered => 0,
-            _ => udp.different(ends, conversation, 1),
-        };
-        let alike = Alike {
-            protocol: Protocol::Udp,
-            outcome,
-            proof: Proof::FirstPacket,
-            dns: conversation.is_dns(),
-            client,
-            dialled: ends.end(other(side)),
-            served: self.live.udp.joined.get(ends).and_then(|joined| joined.served),
-            ..Alike::PLAIN
-        };
-        let (first, last) = (conversation.first(), conversation.last);
-        let talk = Talks::default();
-        (alike, Single { counted: false, client_port, identity: 0, first, last, latency: None, datagrams, talk })
     }
 }
