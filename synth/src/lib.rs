@@ -59,6 +59,7 @@ pub mod render;
 pub mod replay;
 pub mod resolve;
 pub mod select;
+pub mod special;
 pub mod synthesize;
 pub mod unused;
 pub mod watchlist;
