@@ -499,7 +499,7 @@ impl<'a> Grants<'a> {
         let (first, last) = (first.date(), last.date());
         line.push_str(&if first == last { format!(", {first}") } else { format!(", {first} .. {last}") });
         let how: BTreeSet<Certainty> = seen.iter().map(|seen| seen.evidence.certainty).collect();
-        let how: Vec<&str> = how.into_iter().map(words).collect();
+        let how: Vec<&str> = how.into_iter().map(Certainty::words).collect();
         line.push_str(&format!(", {}", how.join(" and ")));
         if seen.iter().any(|seen| seen.outcome == Outcome::OneWay) {
             line.push_str(", no answer seen");
@@ -564,14 +564,4 @@ fn outside_note(inside: &[&Ports<'_>]) -> String {
         name = if dns || seen.is_empty() { "DNS resolver".to_string() } else { "name not seen".to_string() };
     }
     if count == 0 { name } else { format!("{name}: {}", thousands(count)) }
-}
-
-fn words(certainty: Certainty) -> &'static str {
-    match certainty {
-        Certainty::Handshake => "handshake seen",
-        Certainty::FirstPacket => "first packet seen",
-        Certainty::Inferred => "direction inferred",
-        Certainty::Guessed => "direction guessed",
-        Certainty::Declared => "declared",
-    }
 }

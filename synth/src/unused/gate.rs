@@ -217,7 +217,7 @@ impl<'a> About<'a> {
         let peers_seen = !self.others && self.blocks.is_empty() && !self.peers.is_empty();
         let peers_seen = peers_seen && !self.peers.iter().any(|workload| blind(&workload));
         (!subject.is_empty() && !peers_seen)
-            .then(|| format!("pods of {} were not watched", super::words::some(&subject)))
+            .then(|| format!("pods of {} were not watched", crate::words::some(&subject)))
     }
 
     /// Workloads on nodes of which nothing was seen.
@@ -233,7 +233,7 @@ impl<'a> About<'a> {
         let at_peers = !self.others && self.blocks.is_empty() && !peers.is_empty() && !is_unseen(&peers);
         (is_unseen(&subject) && !at_peers).then(|| {
             let nodes: Vec<String> = subject.into_iter().collect();
-            format!("nothing of node {} was seen", super::words::some(&nodes))
+            format!("nothing of node {} was seen", crate::words::some(&nodes))
         })
     }
 
@@ -275,7 +275,7 @@ impl<'a> About<'a> {
         let holds = |block: &&&Block| nodes.iter().any(|ip| block.contains(**ip));
         let blocks: Vec<String> = self.blocks.iter().filter(holds).map(|block| block.cidr.to_string()).collect();
         (!blocks.is_empty()).then(|| {
-            let blocks = super::words::some(&blocks);
+            let blocks = crate::words::some(&blocks);
             format!("{blocks} holds addresses of nodes, whose own connections are not captured everywhere")
         })
     }
