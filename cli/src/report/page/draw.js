@@ -16,7 +16,7 @@ const drawn = { region: null, k: 0, links: [], bundles: [] };
 
 function makeLayers() {
   const root = svg("g", { id: "world" });
-  for (const name of ["boxes", "bundles", "lines", "nodes", "titles", "focus"]) {
+  for (const name of ["bundles", "boxes", "lines", "nodes", "titles", "focus"]) {
     layers[name] = svg("g", { class: `layer-${name}` });
     root.append(layers[name]);
   }
@@ -69,6 +69,7 @@ function drawBoxes(region, px) {
   });
   layers.boxes.setAttribute("stroke-width", px);
   layers.boxes.replaceChildren(...boxes);
+  layers.titles.classList.toggle("above", above);
   layers.titles.setAttribute("font-size", size);
   layers.titles.setAttribute("stroke-width", above ? 4 * px : 0);
   layers.titles.replaceChildren(...titles);
@@ -91,6 +92,7 @@ function drawBundles(visible, px) {
   drawn.bundles = [...bundles.values()];
   const paths = drawn.bundles.map((bundle) => {
     const width = Math.min(1 + Math.log2(bundle.edges) * 0.55, 6) * px;
+    bundle.width = width;
     return svg("path", { class: "bundle", d: path(bundle.line), "stroke-width": width });
   });
   layers.bundles.replaceChildren(...paths);
@@ -118,15 +120,15 @@ function drawLines(visible, region, px) {
       paths.push(svg("path", { class: `${look} tips`, d: part.map((one) => arrow(one, tipSize(px))).join("") }));
     }
   }
-  layers.lines.setAttribute("stroke-width", Math.min(1.3 * px, 2.4));
+  layers.lines.setAttribute("stroke-width", Math.min(1.3 * px, 8));
   layers.lines.replaceChildren(...paths);
 }
 
-const tipSize = (px) => Math.min(7 * px, 12);
+const tipSize = (px) => Math.min(7 * px, 30);
 
 function dashes(verdict, px) {
   const dash = VERDICTS[verdict]?.dash;
-  return dash ? dash.split(" ").map((part) => Number(part) * Math.min(px, 2.5)).join(" ") : null;
+  return dash ? dash.split(" ").map((part) => Number(part) * Math.min(px, 6)).join(" ") : null;
 }
 
 function drawNodes(region, px) {
@@ -139,7 +141,7 @@ function drawNodes(region, px) {
       parts.push(nodeShape(id, px));
       return;
     }
-    const look = `node ${node.type}${worst[id] ? ` v-${worst[id]} worst` : ""}${shown.nodes[id] ? "" : " off"}`;
+    const look = `endpoint ${node.type}${worst[id] ? ` v-${worst[id]} worst` : ""}${shown.nodes[id] ? "" : " off"}`;
     if (!shapes.has(look)) shapes.set(look, []);
     shapes.get(look).push(`M${round(node.x)} ${round(node.y)}h${node.width}v${node.height}h${-node.width}z`);
   });
@@ -164,7 +166,7 @@ function nodeShape(id, px, more = "") {
   const pods = node.pods !== null && size === 13 ? `${number(node.pods)}×` : "";
   const right = (verdict ? 22 : 8) + (pods ? 8 + widthOf(pods, NAME_FONT) * 0.85 : 0);
   const text = cut(safe(node.name), ((width - left - right) * 13) / size, NAME_FONT);
-  const look = `node ${type}${verdict ? ` v-${verdict} worst` : ""}${shown.nodes[id] ? "" : " off"} ${more}`;
+  const look = `endpoint ${type}${verdict ? ` v-${verdict} worst` : ""}${shown.nodes[id] ? "" : " off"} ${more}`;
   const middle = { y: height / 2, "dominant-baseline": "central" };
   return svg(
     "g",
@@ -180,11 +182,12 @@ function nodeShape(id, px, more = "") {
 
 /** What is chosen and what is under the pointer, with its lines and neighbours, above everything else. */
 function drawFocus() {
-  const { nodes, lines } = focus();
+  const { nodes, lines, bundles } = focus();
   const px = 1 / viewport.k;
   const around = new Set(nodes);
   for (const line of lines) around.add(line.client).add(line.server);
-  const paths = lines.flatMap((line) => {
+  const paths = bundles.map(({ line, width }) => svg("path", { class: "bundle", d: path(line), "stroke-width": width }));
+  const curves = lines.flatMap((line) => {
     const { verdict } = shownEdge(line);
     line.curve ??= curve(data.nodes[line.client], data.nodes[line.server]);
     return [
@@ -194,11 +197,11 @@ function drawFocus() {
   });
   const named = viewport.k >= DETAIL.names;
   const shapes = [...around].map((id) => nodeShape(id, px, `${nodes.has(id) ? "chosen" : "near"}${named ? "" : " bare"}`));
-  layers.focus.setAttribute("stroke-width", Math.min(2 * px, 5));
+  layers.focus.setAttribute("stroke-width", Math.min(2 * px, 14));
   layers.focus.setAttribute("font-size", nameSize(px));
-  layers.focus.replaceChildren(...paths, ...shapes, ...(named ? [] : captions(nodes, around, px)));
+  layers.focus.replaceChildren(...paths, ...curves, ...shapes, ...(named ? [] : captions(nodes, around, px)));
   byId("map").classList.toggle("dimmed", around.size > 0 && chosenIn(state));
-  byId("map").classList.toggle("hovered", around.size > 0 && !chosenIn(state));
+  byId("map").classList.toggle("hovered", around.size + bundles.length > 0 && !chosenIn(state));
 }
 
 /** Names beside nodes that are too small for them; those that would cover another are left out. */

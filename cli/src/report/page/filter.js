@@ -81,18 +81,10 @@ const searchableIf = (needed) => (needed ? searchable() : texts);
 /** The ids of what is shown of a list. */
 const idsOf = (flags) => flags.flatMap((flag, id) => (flag ? [id] : []));
 
-/** `12 of 40 endpoints, 30 of 800 edges`. */
+/** What is left, in the words of the tab: `12 endpoints, 30 edges` or `30 of 800`. */
 function matches() {
-  const part = (flags, one) => {
-    const some = flags.reduce((sum, flag) => sum + flag, 0);
-    return some === flags.length ? count(some, one) : `${number(some)} of ${count(flags.length, one)}`;
-  };
-  const what = { findings: ["findings", "finding"], policies: ["policies", "policy"] }[state.tab];
-  if (what) {
-    const flags = shown[what[0]];
-    const some = idsOf(flags).length;
-    const all = flags.length === 1 ? `1 ${what[1]}` : `${number(flags.length)} ${what[0]}`;
-    return some === flags.length ? all : `${number(some)} of ${all}`;
-  }
-  return `${part(shown.nodes, "endpoint")}, ${part(shown.edges, "edge")}`;
+  const sum = (flags) => flags.filter(Boolean).length;
+  const flags = { findings: shown.findings, workloads: shown.nodes, edges: shown.edges, policies: shown.policies }[state.tab];
+  if (flags) return `${number(sum(flags))} of ${number(flags.length)}`;
+  return `${count(sum(shown.nodes), "endpoint")}, ${count(sum(shown.edges), "edge")}`;
 }

@@ -52,5 +52,7 @@ function onKey(event) {
 function clear(typing) {
   if (typing && state.q === "") document.activeElement.blur();
   else if (!typing && chosenIn(state)) state.change({ node: null, edge: null, policy: null });
-  else state.change({ q: "", ns: null, class: new Set(), verdict: new Set(), problems: false });
+  else clearFilters();
 }
+
+const clearFilters = () => state.change({ q: "", ns: null, class: new Set(), verdict: new Set(), problems: false });

@@ -3,8 +3,8 @@
 /** A short line as the map draws it. */
 function sample(verdict, thin) {
   const dash = VERDICTS[verdict]?.dash;
-  const line = svg("path", { d: "M1 6h20", "stroke-dasharray": dash, class: thin ? "thin" : null });
-  return svg("svg", { class: `sample v-${verdict}`, viewBox: "0 0 22 12", "aria-hidden": "true" }, line);
+  const line = svg("path", { d: "M0 6h18", "stroke-dasharray": dash, class: thin ? "thin" : null });
+  return svg("svg", { class: `sample v-${verdict}`, viewBox: "0 0 18 12", "aria-hidden": "true" }, line);
 }
 
 /** Classes that the platform makes for itself, which the map draws thin. */
@@ -38,9 +38,9 @@ function drawLegend() {
   const bar = (ingress, egress) =>
     svg(
       "svg",
-      { class: "guard", viewBox: "0 0 5 14", "aria-hidden": "true" },
-      svg("rect", { class: ingress, x: 0.5, y: 0.5, width: 4, height: 6 }),
-      svg("rect", { class: egress, x: 0.5, y: 7.5, width: 4, height: 6 }),
+      { class: "guards", viewBox: "0 0 5 14", "aria-hidden": "true" },
+      svg("rect", { class: `guard ${ingress}`, x: 0.5, y: 0.5, width: 4, height: 6 }),
+      svg("rect", { class: `guard ${egress}`, x: 0.5, y: 7.5, width: 4, height: 6 }),
     );
   const guards = [
     [bar("isolated", "isolated"), "isolated by policies"],
@@ -50,8 +50,9 @@ function drawLegend() {
   const keys = data.policies.length ? guards.map(([look, text]) => el("span", { class: "key" }, look, text)) : [];
   byId("legend").replaceChildren(
     el("div", { class: "row", role: "group", "aria-label": "Verdict" }, verdicts),
-    el("div", { class: "row", role: "group", "aria-label": "Class" }, classes, el("span", { class: "keys" }, keys)),
+    el("div", { class: "row", role: "group", "aria-label": "Class" }, classes),
   );
+  byId("guards").replaceChildren(...keys);
   byId("legend").hidden = verdicts.length === 0;
   onChange((changed) => (changed.has("class") || changed.has("verdict")) && markLegend());
   markLegend();
@@ -76,6 +77,7 @@ function drawFilters() {
   namespace.append(...names.map(([name, id]) => el("option", { value: id }, safe(name))));
   namespace.addEventListener("change", () => state.change({ ns: namespace.value === "" ? null : Number(namespace.value) }));
   byId("problems").addEventListener("click", () => state.change({ problems: !state.problems }));
+  byId("clear").addEventListener("click", clearFilters);
   const system = matchMedia("(prefers-color-scheme: dark)");
   const isDark = () => (state.theme ? state.theme === "dark" : system.matches);
   byId("theme").addEventListener("click", () => {
@@ -87,6 +89,7 @@ function drawFilters() {
     namespace.value = state.ns === null ? "" : String(state.ns);
     byId("problems").setAttribute("aria-pressed", String(state.problems));
     byId("matches").textContent = shown.any ? matches() : "";
+    byId("clear").hidden = !shown.any;
     const label = isDark() ? "Light" : "Dark";
     byId("theme").textContent = label;
     byId("theme").setAttribute("aria-label", `${label} colours`);

@@ -50,13 +50,13 @@ const COLUMNS = {
   ],
   edges: [
     { key: "verdict", label: "Verdict", width: "152px", value: (id) => rankOf(data.edges[id]), cell: (id) => mark(VERDICTS, data.edges[id].verdict) },
-    { key: "client", label: "Client", width: "22%", value: (id) => nodeText(data.edges[id].client) },
-    { key: "server", label: "Server", width: "22%", value: (id) => nodeText(data.edges[id].server) },
+    { key: "client", label: "Client", value: (id) => nodeText(data.edges[id].client) },
+    { key: "server", label: "Server", value: (id) => nodeText(data.edges[id].server) },
     { key: "port", label: "Port", width: "100px", value: (id) => data.edges[id].port ?? 0, cell: (id) => portOf(data.edges[id]) },
-    { key: "class", label: "Class", width: "13%", value: (id) => CLASSES[data.edges[id].class] ?? safe(data.edges[id].class) },
+    { key: "class", label: "Class", width: "96px", value: (id) => CLASSES[data.edges[id].class] ?? safe(data.edges[id].class) },
     { key: "count", label: "Connections", width: "116px", right: true, value: (id) => data.edges[id].connections },
     { key: "last", label: "Last (UTC)", width: "164px", value: (id) => time(data.edges[id].last) },
-    { key: "sure", label: "How sure", width: "14%", value: (id) => DIRECTIONS[data.edges[id].direction] ?? safe(data.edges[id].direction) },
+    { key: "sure", label: "How sure", width: "104px", value: (id) => safe(data.edges[id].direction).replace("_", " ") },
   ],
   policies: [
     { key: "name", label: "Name", value: (id) => policyName(data.policies[id]) },

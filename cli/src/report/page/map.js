@@ -1,6 +1,6 @@
 // The map under the pointer and the keyboard: pan, zoom, point at, choose.
 
-/** What the pointer is over: {node}, {line} or {bundle}; null. */
+/** What the pointer is over: {node}, {line}, {bundle} or, far away, {box}; null. */
 let hover = null;
 
 /** Nodes and lines that are lifted above the rest: what is chosen, and what is pointed at. */
@@ -25,7 +25,8 @@ function focus(pointed = hover) {
   }
   if (pointed?.node !== undefined) lift(pointed.node);
   if (pointed?.line) lines.add(pointed.line);
-  return { nodes, lines: [...lines] };
+  const bundles = drawn.bundles.filter((one) => one === pointed?.bundle || one.from === pointed?.box || one.to === pointed?.box);
+  return { nodes, lines: [...lines], bundles };
 }
 
 /** After each change of the viewport. Only if it shows what is not drawn, or drawn for another scale, is it drawn anew. */
@@ -90,17 +91,29 @@ function hit(px, py) {
   };
   const line = nearest(drawn.links, (one) => one.curve);
   if (line) return { line };
+  if (drawn.bundles.length === 0) return null;
+  const box = boxUnder(px, py);
+  if (box >= 0) return { box };
   const bundle = nearest(drawn.bundles, (one) => one.line);
   return bundle ? { bundle } : null;
 }
 
-const boxUnder = (px, py) => {
+/** The namespace at a point of the screen, or -1. */
+function boxUnder(px, py) {
   const [x, y] = viewport.under(px, py);
-  return data.namespaces.find((box) => holds(box, { x, y, width: 0, height: 0 }));
-};
+  return data.namespaces.findIndex((box) => holds(box, { x, y, width: 0, height: 0 }));
+}
 
 /** The words beside the pointer. */
-function tipParts({ node, line, bundle }) {
+function tipParts({ node, line, bundle, box }) {
+  if (box !== undefined) {
+    const inside = data.nodes.reduce((sum, one) => sum + (one.box === box), 0);
+    const ends = (edge, key) => data.nodes[edge[key]].box === box;
+    const ids = idsOf(shown.edges).filter((id) => ends(data.edges[id], "client") || ends(data.edges[id], "server"));
+    const problems = ids.filter((id) => isProblem(data.edges[id])).length;
+    const words = dots(count(inside, "endpoint"), count(ids.length, "edge"), problems && count(problems, "problem"));
+    return [el("strong", null, safe(data.namespaces[box].name)), el("span", null, words), el("span", null, "Double click: closer")];
+  }
   if (node !== undefined) {
     const it = data.nodes[node];
     const { out, in: into } = around[node];
@@ -130,11 +143,11 @@ function showTip(x, y) {
 }
 
 function point(next, x, y) {
-  const same = hover?.node === next?.node && hover?.line === next?.line && hover?.bundle === next?.bundle;
+  const same = hover?.node === next?.node && hover?.line === next?.line && hover?.bundle === next?.bundle && hover?.box === next?.box;
   hover = next;
   showTip(x, y);
   if (same) return;
-  byId("map").classList.toggle("over", next !== null && !next.bundle);
+  byId("map").classList.toggle("over", next?.node !== undefined || next?.line !== undefined);
   drawFocus();
 }
 
@@ -146,7 +159,7 @@ function press(target) {
   pressing = true;
   if (target?.node !== undefined) state.change({ node: target.node });
   else if (target?.line) state.change({ edge: target.line.edges.find((id) => shown.edges[id]) });
-  else if (!target) state.change({ node: null, edge: null, policy: null });
+  else state.change({ node: null, edge: null, policy: null });
   pressing = false;
 }
 
@@ -195,7 +208,7 @@ function listenToPointers(map) {
   map.addEventListener("pointercancel", release);
   map.addEventListener("pointerleave", () => point(null, 0, 0));
   map.addEventListener("dblclick", (event) => {
-    const box = boxUnder(...spot(event));
+    const box = data.namespaces[boxUnder(...spot(event))];
     if (box && viewport.k < 0.9) reveal(box, 1, true);
     else zoomBy(ZOOM.step ** 2, ...spot(event));
   });

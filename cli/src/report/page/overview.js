@@ -25,8 +25,9 @@ function group([rule, ids]) {
   const known = SEVERITIES[severity] ?? SEVERITIES.note;
   const item = (id) => {
     const subject = subjectOf(data.findings[id]);
-    const about = safe(data.findings[id].about);
-    return el("li", null, subject ? link(subject, about) : about);
+    const { about, edges } = data.findings[id];
+    const text = edges.length === 1 ? edgeName(data.edges[edges[0]]) : safe(about);
+    return el("li", null, subject ? link(subject, text) : text);
   };
   const title = VERDICTS[rule]?.label ?? STATUSES[rule]?.label ?? safe(rule);
   const mine = VERDICTS[rule] ? { verdict: rule } : known;

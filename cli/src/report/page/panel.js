@@ -12,7 +12,7 @@ function drawPanel() {
   const clear = () => state.change({ node: null, edge: null, policy: null });
   const close = chosenIn(state) ? button({ class: "close plain", "aria-label": "Close", title: "Close (Escape)" }, clear, "×") : null;
   const onMap = chosenIn(state) && state.tab !== "map" ? link({ tab: "map", at: null }, "Show on the map") : null;
-  const head = close ? el("div", { class: "panelhead" }, onMap ?? el("span"), close) : null;
+  const head = close ? el("div", { class: "panelhead" }, onMap, close) : null;
   panel.replaceChildren(...[head, panelParts()].flat(Infinity).filter(Boolean));
   panel.classList.toggle("chosen", chosenIn(state));
   const marked = panel.querySelector(".yaml .marked");

@@ -46,14 +46,16 @@ function edgeTable(ids, other) {
     const edge = data.edges[id];
     const known = VERDICTS[edge.verdict];
     const why = edge.why && edge.verdict !== "allowed" ? el("span", { class: "why" }, safe(edge.why)) : null;
-    return el(
+    const facts = el(
       "tr",
-      { class: `v-${edge.verdict}` },
+      null,
       el("td", null, icon({ verdict: edge.verdict }, known?.label ?? safe(edge.verdict))),
-      el("td", null, nodeLink(other(edge)), why, el("span", { class: "fine" }, evidence(edge))),
+      el("td", null, nodeLink(other(edge))),
       el("td", { class: "mono" }, link({ edge: id }, portOf(edge))),
       el("td", { class: "right" }, number(edge.connections)),
     );
+    const words = el("td", { colspan: 3 }, why, el("span", { class: "fine" }, evidence(edge)));
+    return [facts, el("tr", { class: `words v-${edge.verdict}` }, el("td"), words)];
   };
   const wrap = (rows) =>
     el(

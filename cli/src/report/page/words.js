@@ -8,19 +8,19 @@ const VERDICTS = {
   uncovered: { label: "not covered", problem: true, dash: "2 4", mark: "M6 2.5a3.5 3.5 0 1 0 .01 0" },
   allowed: { label: "allowed", dash: null, mark: "M2.5 6.5L5 9l4.5-6" },
   observed: { label: "observed", dash: null, mark: "M6 4.5a1.5 1.5 0 1 0 .01 0" },
-  left_out: { label: "left out on purpose", dash: "1 4", mark: "M2.5 6h7" },
-  attempt: { label: "attempt only", dash: "1 6", mark: "M2 6h2M5.5 6h1M8 6h2" },
+  left_out: { label: "left out", dash: "1 4", mark: "M2.5 6h7" },
+  attempt: { label: "attempt", dash: "1 6", mark: "M2 6h2M5.5 6h1M8 6h2" },
 };
 
 /** Classes of edges, in the order of the legend. */
 const CLASSES = {
-  app: "between workloads",
-  external: "outside the cluster",
+  app: "workloads",
+  external: "external",
   dns: "DNS",
   apiserver: "API server",
   node: "nodes",
   probe: "probes",
-  metadata: "metadata service",
+  metadata: "metadata",
 };
 
 /** What a rule of a policy was good for. `verdict`: whose colour and mark it has. */
