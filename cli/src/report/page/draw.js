@@ -1,9 +1,10 @@
-// The map as SVG. How much is drawn depends on the scale: far away namespaces with bundled lines and workloads without
-// names, near by names and single lines. Only what is on the screen, and a margin, is in the document.
+// The map as SVG. How much is drawn depends on the scale: far away namespaces and workloads without names, near by names
+// and the lines inside namespaces. Where there are many lines, those between namespaces are bundled; single ones appear
+// with what is chosen or pointed at. Only what is on the screen, and a margin, is in the document.
 
-/** Scales (pixels per unit) from which names of workloads are drawn, and single lines instead of bundles. */
-const DETAIL = { names: 0.34, lines: 0.6 };
-/** So many lines are never bundled. */
+/** Scales (pixels per unit) from which names of workloads are drawn, and, of many lines, those inside namespaces. */
+const DETAIL = { names: 0.34, lines: 0.5 };
+/** So many lines are all drawn. */
 const FEW_LINES = 300;
 /** Lines in one path: more make painting slow, fewer the document large. */
 const BATCH = 60;
@@ -35,11 +36,12 @@ function draw() {
   const px = 1 / k;
   const region = viewport.region(0.5);
   const visible = links.filter(linkShown);
-  const bundled = visible.length > FEW_LINES && k < DETAIL.lines;
+  const bundled = visible.length > FEW_LINES;
+  const single = (line) => !bundled || lineStandsOut(line) || (k >= DETAIL.lines && isInside(line));
   Object.assign(drawn, { region, k, links: [], bundles: [] });
   drawBoxes(region, px);
   drawBundles(bundled ? visible : [], px);
-  drawLines(visible.filter((line) => !bundled || lineStandsOut(line)), region, px);
+  drawLines(visible.filter(single), region, px);
   drawNodes(region, px);
   drawFocus();
 }
@@ -47,6 +49,9 @@ function draw() {
 /** Lines that no bundle hides: problems, as long as they are few enough to be read. */
 const problemLinks = links.filter((line) => isProblem(data.edges[line.edges[0]])).length;
 const lineStandsOut = (line) => problemLinks <= FEW_LINES && isProblem(shownEdge(line));
+
+/** Whether a line stays inside a namespace. */
+const isInside = (line) => data.nodes[line.client].box === data.nodes[line.server].box;
 
 /** Whether the names of namespaces stand in the middle of the boxes, over what is inside, as on a map of a country. */
 const titlesAbove = (px) => 12 * px > 24;
@@ -201,7 +206,6 @@ function drawFocus() {
   layers.focus.setAttribute("font-size", nameSize(px));
   layers.focus.replaceChildren(...paths, ...curves, ...shapes, ...(named ? [] : captions(nodes, around, px)));
   byId("map").classList.toggle("dimmed", around.size > 0 && chosenIn(state));
-  byId("map").classList.toggle("hovered", around.size + bundles.length > 0 && !chosenIn(state));
 }
 
 /** Names beside nodes that are too small for them; those that would cover another are left out. */

@@ -53,7 +53,6 @@ function drawLegend() {
     el("div", { class: "row", role: "group", "aria-label": "Class" }, classes),
   );
   byId("guards").replaceChildren(...keys);
-  byId("legend").hidden = verdicts.length === 0;
   onChange((changed) => (changed.has("class") || changed.has("verdict")) && markLegend());
   markLegend();
 }

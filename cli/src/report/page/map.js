@@ -29,11 +29,14 @@ function focus(pointed = hover) {
   return { nodes, lines: [...lines], bundles };
 }
 
-/** After each change of the viewport. Only if it shows what is not drawn, or drawn for another scale, is it drawn anew. */
+/**
+ * After each change of the viewport. Only if it shows what is not drawn, or drawn for a scale far from this one, is it
+ * drawn anew; `settle` does it in any case.
+ */
 function moved() {
   const { x, y, k } = viewport;
   const scale = k / drawn.k;
-  if (!drawn.region || scale > 1.2 || scale < 0.83 || !holds(drawn.region, viewport.region())) draw();
+  if (!drawn.region || scale > 1.6 || scale < 0.62 || !holds(drawn.region, viewport.region())) draw();
   layers.root.setAttribute("transform", `scale(${k}) translate(${-x} ${-y})`);
 }
 
@@ -216,6 +219,7 @@ function listenToPointers(map) {
     "wheel",
     (event) => {
       event.preventDefault();
+      if (hover) point(null, 0, 0);
       const lines = event.deltaMode === WheelEvent.DOM_DELTA_LINE ? 16 : 1;
       zoomBy(Math.exp(-Math.max(-240, Math.min(240, event.deltaY * lines)) * 0.0018), ...spot(event));
     },
@@ -269,30 +273,36 @@ function startMap() {
     control("−", "Farther (−)", () => zoomBy(1 / ZOOM.step)),
     control("Fit", "Show everything (0)", fit),
   );
-  new ResizeObserver(place).observe(map);
+  // Also when its tab comes into sight.
+  new ResizeObserver(measure).observe(map);
   onChange((changed) => {
-    if (changed.has("at") || changed.has("tab")) place();
+    if (changed.has("at")) stand();
     if (["q", "ns", "class", "verdict", "problems"].some((key) => changed.has(key))) draw();
     else if (["node", "edge", "policy", "rule"].some((key) => changed.has(key))) drawFocus();
     if (["node", "edge", "policy"].some((key) => changed.has(key)) && state.tab === "map") revealChosen();
   });
 }
 
-/** Takes the size of the screen and the place of the hash. */
-function place() {
+/** Takes the size of the screen. */
+function measure() {
   const { clientWidth: width, clientHeight: height } = byId("map");
   if (width === 0 || height === 0) return;
   const first = viewport.width === 0;
-  const resized = width !== viewport.width || height !== viewport.height;
   Object.assign(viewport, { width, height });
-  if (state.at) {
-    const [x, y, k] = state.at;
-    const stands = Math.abs(x - viewport.x) < 1 && Math.abs(y - viewport.y) < 1 && Math.abs(k / viewport.k - 1) < 0.01;
-    if (!stands) Object.assign(viewport, { x, y, k });
-  } else if (first || resized) viewport.fit();
-  if (first || resized) drawn.region = null;
-  moved();
+  if (state.at === null) viewport.fit();
+  drawn.region = null;
+  stand();
+  if (state.at === null) moved();
   if (first) revealChosen();
+}
+
+/** Takes the place that the hash says. */
+function stand() {
+  if (state.at === null || viewport.width === 0) return;
+  const [x, y, k] = state.at;
+  const stands = Math.abs(x - viewport.x) * k < 2 && Math.abs(y - viewport.y) * k < 2 && Math.abs(k / viewport.k - 1) < 0.01;
+  if (!stands) Object.assign(viewport, { x, y, k });
+  moved();
 }
 
 /** Brings what is chosen into sight, close enough to be read. */

@@ -67,9 +67,10 @@ function edgeTable(ids, other) {
   return folded(worstFirst, 30, row, wrap);
 }
 
-/** A finding: how bad, what, what to do, where. */
+/** A finding: how bad, what, what to do, where. What the verdict of its edge says above is not said again. */
 function findingItem(id) {
   const finding = data.findings[id];
+  const said = state.edge !== null && data.edges[state.edge].why === finding.message;
   const subject = subjectOf(finding);
   const place = placeOf(finding);
   return el(
@@ -79,7 +80,7 @@ function findingItem(id) {
     el(
       "div",
       null,
-      el("p", null, el("span", { class: "rulename" }, safe(finding.rule)), " ", safe(finding.message)),
+      el("p", null, el("span", { class: "rulename" }, safe(finding.rule)), said ? null : ` ${safe(finding.message)}`),
       finding.help ? el("p", { class: "help" }, safe(finding.help)) : null,
       el("p", { class: "fine" }, subject && !subjectChosen(subject) ? link(subject, safe(finding.about)) : safe(finding.about), place && ` · ${place}`),
     ),
