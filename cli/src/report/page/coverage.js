@@ -18,7 +18,9 @@ function span(className, from, to, title) {
 function windowBar() {
   const { from, to, gaps } = data.coverage;
   if (!from || !to) return el("p", { class: "quiet" }, "No time is known: nothing was recorded.");
-  const missing = gaps.map(([start, end]) => span("gap", start, end, `nothing recorded ${time(start)} to ${time(end)} UTC`));
+  const missing = gaps.map(([start, end]) =>
+    span("gap", start, end, `nothing recorded ${time(start)} to ${time(end)} UTC`),
+  );
   const lost = gaps.reduce((sum, [start, end]) => sum + moment(end) - moment(start), 0);
   const watched = duration(moment(to) - moment(from) - lost);
   const words = dots(`${watched} watched`, gaps.length && `${count(gaps.length, "gap")} of ${duration(lost)}`);
@@ -39,20 +41,46 @@ function figures() {
   const it = data.coverage;
   const part = ([seen, all]) => (seen === all ? number(all) : `${number(seen)} of ${number(all)}`);
   return [
-    ["nodes watched", part(it.nodes), it.nodes[0] < it.nodes[1], "Nodes with a recorder, or of which a capture was read"],
+    [
+      "nodes watched",
+      part(it.nodes),
+      it.nodes[0] < it.nodes[1],
+      "Nodes with a recorder, or of which a capture was read",
+    ],
     ["pods watched", part(it.pods), it.pods[0] < it.pods[1], "Pods whose own traffic was recorded"],
     ["connections", number(it.connections), it.connections === 0, "Each is counted once, wherever it was seen"],
     ["lost", number(it.lost), it.lost > 0, "Packets that the recorder says it dropped"],
-    ["unresolved", number(it.unresolved), it.unresolved > 0, "Edges with an address inside a pod range that no pod held"],
-    ["guessed", number(it.guessed), it.guessed > 0, "Edges without any evidence which side is the server; they make no rule"],
-    ["ambiguous", number(it.ambiguous), it.ambiguous > 0, "A Service was dialled, and it is not known which backend answered"],
+    [
+      "unresolved",
+      number(it.unresolved),
+      it.unresolved > 0,
+      "Edges with an address inside a pod range that no pod held",
+    ],
+    [
+      "guessed",
+      number(it.guessed),
+      it.guessed > 0,
+      "Edges without any evidence which side is the server; they make no rule",
+    ],
+    [
+      "ambiguous",
+      number(it.ambiguous),
+      it.ambiguous > 0,
+      "A Service was dialled, and it is not known which backend answered",
+    ],
   ];
 }
 
 function figureList() {
   const item = ([label, value, lacking, title]) =>
     el("div", { class: lacking ? "figure lacking" : "figure", title }, el("dd", null, value), el("dt", null, label));
-  return el("dl", { class: "figures" }, figures().filter(([, value], at) => at < 6 || value !== "0").map(item));
+  return el(
+    "dl",
+    { class: "figures" },
+    figures()
+      .filter(([, value], at) => at < 6 || value !== "0")
+      .map(item),
+  );
 }
 
 /** Learning: whether new edges still come. */
@@ -60,14 +88,16 @@ function learningLine() {
   const { learning } = data.coverage;
   if (!learning) return null;
   const settled = learning.status === "settled";
-  const sign = icon(settled ? { verdict: "allowed" } : { verdict: "uncovered", mark: STATUSES.insufficient_evidence.mark });
+  const sign = icon(
+    settled ? { verdict: "allowed" } : { verdict: "uncovered", mark: STATUSES.insufficient_evidence.mark },
+  );
   return el("p", { class: "learning" }, sign, safe(learning.headline));
 }
 
 /** The short form for the head of the page. */
 function drawCoverage() {
   const { unseen } = data.coverage;
-  const more = unseen.length ? `${count(unseen.length, "thing")} not seen` : "all that was watched";
+  const more = unseen.length ? `${count(unseen.length, "thing")} not seen` : "more";
   byId("coverage").replaceChildren(
     ...[windowBar(), figureList()].flat(),
     el("div", { class: "between" }, learningLine() ?? el("span"), link({ tab: "coverage" }, more)),
@@ -84,17 +114,28 @@ function sourceRow(source) {
     el("td", { class: "wide" }, bar),
     el("td", null, source.from ? `${time(source.from).slice(0, 16)} to ${time(source.to).slice(0, 16)}` : "no frame"),
     el("td", { class: "right" }, words),
-    el("td", null, source.damage ? mark({ damage: { label: safe(source.damage), verdict: "broken" } }, "damage") : null),
+    el(
+      "td",
+      null,
+      source.damage ? mark({ damage: { label: safe(source.damage), verdict: "broken" } }, "damage") : null,
+    ),
   );
 }
 
 /** Everything of it, as parts of a page. */
 function coverageParts() {
   const { sources, unseen, learning } = data.coverage;
-  const list = (items) => el("ul", { class: "plainlist" }, items.map((text) => el("li", null, safe(text))));
+  const list = (items) =>
+    el(
+      "ul",
+      { class: "plainlist" },
+      items.map((text) => el("li", null, safe(text))),
+    );
   const part = (title, ...content) => el("section", null, el("h2", null, title), content);
   const kinds = Object.entries(data.inputs).filter(([, names]) => names.length);
-  const inputs = kinds.map(([kind, names]) => el("div", null, el("dt", null, kind), el("dd", { class: "mono" }, names.map(safe).join(", "))));
+  const inputs = kinds.map(([kind, names]) =>
+    el("div", null, el("dt", null, kind), el("dd", { class: "mono" }, names.map(safe).join(", "))),
+  );
   const reasons = Map.groupBy(data.left_out, ({ reason }) => reason);
   const about = (left) => {
     if (left.edges.length) return [" ", link({ edge: left.edges[0] }, "show")];
@@ -102,13 +143,24 @@ function coverageParts() {
   };
   const left = [...reasons].map(([reason, items]) => [
     el("h3", null, safe(reason), el("span", { class: "count" }, number(items.length))),
-    el("ul", { class: "plainlist" }, items.slice(0, 200).map((item) => el("li", null, safe(item.text), about(item)))),
-    items.length > 200 ? el("p", { class: "quiet" }, `and ${number(items.length - 200)} more; filter the edges by their verdict`) : null,
+    el(
+      "ul",
+      { class: "plainlist" },
+      items.slice(0, 200).map((item) => el("li", null, safe(item.text), about(item))),
+    ),
+    items.length > 200
+      ? el("p", { class: "quiet" }, `and ${number(items.length - 200)} more; filter the edges by their verdict`)
+      : null,
   ]);
   return [
-    part("What was not seen", unseen.length ? list(unseen) : el("p", { class: "quiet" }, "Nothing is known to be missing.")),
+    part(
+      "What was not seen",
+      unseen.length ? list(unseen) : el("p", { class: "quiet" }, "Nothing is known to be missing."),
+    ),
     learning ? part("Learning", learningLine(), list(learning.facts)) : null,
-    sources.length ? part("Sources", el("table", { class: "sources" }, el("tbody", null, sources.map(sourceRow)))) : null,
+    sources.length
+      ? part("Sources", el("table", { class: "sources" }, el("tbody", null, sources.map(sourceRow))))
+      : null,
     left.length ? part("Left out on purpose", left) : null,
     inputs.length ? part("Read", el("dl", { class: "inputs" }, inputs)) : null,
   ].filter(Boolean);

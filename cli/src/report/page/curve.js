@@ -11,16 +11,31 @@ function curve(from, to) {
   const gap = to.x >= from.x + from.width ? 1 : from.x >= to.x + to.width ? -1 : 0;
   if (from === to) {
     const right = from.x + from.width;
-    return [[right, ay - 8], [right + 36, ay - 22], [right + 36, ay + 22], [right, ay + 8]];
+    return [
+      [right, ay - 8],
+      [right + 36, ay - 22],
+      [right + 36, ay + 22],
+      [right, ay + 8],
+    ];
   }
   if (gap === 0) {
     const [ax, bx] = [from.x + from.width, to.x + to.width];
     const bow = Math.max(ax, bx) + Math.min(22 + Math.abs(by - ay) * 0.12, 80);
-    return [[ax, ay], [bow, ay], [bow, by], [bx, by]];
+    return [
+      [ax, ay],
+      [bow, ay],
+      [bow, by],
+      [bx, by],
+    ];
   }
   const [ax, bx] = gap > 0 ? [from.x + from.width, to.x] : [from.x, to.x + to.width];
   const reach = gap * Math.max(24, Math.abs(bx - ax) * 0.45);
-  return [[ax, ay], [ax + reach, ay], [bx - reach, by], [bx, by]];
+  return [
+    [ax, ay],
+    [ax + reach, ay],
+    [bx - reach, by],
+    [bx, by],
+  ];
 }
 
 /** A line between two namespaces, from the sides that face each other, spread along them by where it goes. */
@@ -29,7 +44,8 @@ function arc(from, to) {
   const [[ax, ay], [bx, by]] = [centre(from), centre(to)];
   const [dx, dy] = [bx - ax, by - ay];
   const side = (box, [x, y], sign) => {
-    const shift = (along, room) => Math.max(-0.36, Math.min(0.36, (along / (Math.abs(dx) + Math.abs(dy) + 1)) * 0.7)) * room;
+    const shift = (along, room) =>
+      Math.max(-0.36, Math.min(0.36, (along / (Math.abs(dx) + Math.abs(dy) + 1)) * 0.7)) * room;
     if (Math.abs(dx) * box.height > Math.abs(dy) * box.width)
       return [x + Math.sign(dx) * sign * (box.width / 2), y + sign * shift(dy, box.height)];
     return [x + sign * shift(dx, box.width), y + Math.sign(dy) * sign * (box.height / 2)];

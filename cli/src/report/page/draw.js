@@ -1,6 +1,6 @@
-// The map as SVG. How much is drawn depends on the scale: far away namespaces and workloads without names, near by names
-// and the lines inside namespaces. Where there are many lines, those between namespaces are bundled; single ones appear
-// with what is chosen or pointed at. Only what is on the screen, and a margin, is in the document.
+// The map as SVG. How much is drawn depends on the scale: far away namespaces and workloads without names, near by
+// names and the lines inside namespaces. Where there are many lines, those between namespaces are bundled; single ones
+// appear with what is chosen or pointed at. Only what is on the screen, and a margin, is in the document.
 
 /** Scales (pixels per unit) from which names of workloads are drawn, and, of many lines, those inside namespaces. */
 const DETAIL = { names: 0.34, lines: 0.5 };
@@ -16,7 +16,7 @@ const layers = {};
 const drawn = { region: null, k: 0, links: [], bundles: [] };
 
 function makeLayers() {
-  const root = svg("g", { id: "world" });
+  const root = svg("g", { id: "world", "aria-hidden": "true" });
   for (const name of ["bundles", "boxes", "lines", "nodes", "titles", "focus"]) {
     layers[name] = svg("g", { class: `layer-${name}` });
     root.append(layers[name]);
@@ -54,11 +54,11 @@ const lineStandsOut = (line) => problemLinks <= FEW_LINES && isProblem(shownEdge
 const isInside = (line) => data.nodes[line.client].box === data.nodes[line.server].box;
 
 /** Whether the names of namespaces stand in the middle of the boxes, over what is inside, as on a map of a country. */
-const titlesAbove = (px) => 12 * px > 24;
+const titlesAbove = (px) => 1 / px < DETAIL.names;
 
 function drawBoxes(region, px) {
   const above = titlesAbove(px);
-  const size = Math.max(13, 12 * px);
+  const size = above ? 12 * px : Math.min(Math.max(13, 12 * px), 24);
   const [boxes, titles] = [[], []];
   data.namespaces.forEach((box, id) => {
     if (!meet(box, region)) return;
@@ -133,7 +133,12 @@ const tipSize = (px) => Math.min(7 * px, 30);
 
 function dashes(verdict, px) {
   const dash = VERDICTS[verdict]?.dash;
-  return dash ? dash.split(" ").map((part) => Number(part) * Math.min(px, 6)).join(" ") : null;
+  return dash
+    ? dash
+        .split(" ")
+        .map((part) => Number(part) * Math.min(px, 6))
+        .join(" ")
+    : null;
 }
 
 function drawNodes(region, px) {
@@ -178,10 +183,16 @@ function nodeShape(id, px, more = "") {
     { class: look, transform: `translate(${x} ${y})`, data: { node: id } },
     svg("rect", { class: "shape", width, height, rx: round }),
     guard && svg("rect", { class: `guard ${node.ingress}`, x: 5, y: 5, width: 4, height: height / 2 - 5.5 }),
-    guard && svg("rect", { class: `guard ${node.egress}`, x: 5, y: height / 2 + 0.5, width: 4, height: height / 2 - 5.5 }),
+    guard &&
+      svg("rect", { class: `guard ${node.egress}`, x: 5, y: height / 2 + 0.5, width: 4, height: height / 2 - 5.5 }),
     text && svg("text", { class: "name", x: left, ...middle }, text),
     pods && svg("text", { class: "pods", x: width - (verdict ? 25 : 9), "text-anchor": "end", ...middle }, pods),
-    verdict && svg("path", { class: "sign", d: VERDICTS[verdict].mark, transform: `translate(${width - 20} ${height / 2 - 6})` }),
+    verdict &&
+      svg("path", {
+        class: "sign",
+        d: VERDICTS[verdict].mark,
+        transform: `translate(${width - 20} ${height / 2 - 6})`,
+      }),
   );
 }
 
@@ -191,7 +202,9 @@ function drawFocus() {
   const px = 1 / viewport.k;
   const around = new Set(nodes);
   for (const line of lines) around.add(line.client).add(line.server);
-  const paths = bundles.map(({ line, width }) => svg("path", { class: "bundle", d: path(line), "stroke-width": width }));
+  const paths = bundles.map(({ line, width }) =>
+    svg("path", { class: "bundle", d: path(line), "stroke-width": width }),
+  );
   const curves = lines.flatMap((line) => {
     const { verdict } = shownEdge(line);
     line.curve ??= curve(data.nodes[line.client], data.nodes[line.server]);
@@ -201,7 +214,9 @@ function drawFocus() {
     ];
   });
   const named = viewport.k >= DETAIL.names;
-  const shapes = [...around].map((id) => nodeShape(id, px, `${nodes.has(id) ? "chosen" : "near"}${named ? "" : " bare"}`));
+  const shapes = [...around].map((id) =>
+    nodeShape(id, px, `${nodes.has(id) ? "chosen" : "near"}${named ? "" : " bare"}`),
+  );
   layers.focus.setAttribute("stroke-width", Math.min(2 * px, 14));
   layers.focus.setAttribute("font-size", nameSize(px));
   layers.focus.replaceChildren(...paths, ...curves, ...shapes, ...(named ? [] : captions(nodes, around, px)));

@@ -6,16 +6,31 @@ function edgeParts(id) {
   const findings = findingsOfEdge.get(id) ?? [];
   const others = links[linkOf[id]].edges.filter((other) => other !== id);
   const outcomes = edge.outcomes.map(([outcome, times]) => `${number(times)} ${safe(outcome)}`).join(", ");
-  const pods = dots(edge.client_pods && `from ${count(edge.client_pods, "pod")}`, edge.server_pods && `to ${count(edge.server_pods, "pod")}`);
+  const pods = dots(
+    edge.client_pods && `from ${count(edge.client_pods, "pod")}`,
+    edge.server_pods && `to ${count(edge.server_pods, "pod")}`,
+  );
   const left = data.left_out.flatMap((one, at) => (one.edges.includes(id) ? [at] : []));
   return [
     el("p", { class: "eyebrow" }, `Edge · ${CLASSES[edge.class] ?? safe(edge.class)}`),
-    el("h2", { class: "ends" }, nodeLink(edge.client), el("span", { class: "to" }, " → "), nodeLink(edge.server), el("span", { class: "mono port" }, portOf(edge))),
+    el(
+      "h2",
+      { class: "ends" },
+      nodeLink(edge.client),
+      el("span", { class: "to" }, " → "),
+      nodeLink(edge.server),
+      el("span", { class: "mono port" }, portOf(edge)),
+    ),
     el(
       "div",
       { class: `decision v-${edge.verdict}` },
       icon({ verdict: edge.verdict }),
-      el("div", null, el("strong", null, known?.label ?? safe(edge.verdict)), edge.why ? el("p", null, safe(edge.why)) : null),
+      el(
+        "div",
+        null,
+        el("strong", null, known?.label ?? safe(edge.verdict)),
+        edge.why ? el("p", null, safe(edge.why)) : null,
+      ),
     ),
     facts([
       ["Connections", number(edge.connections)],
@@ -31,6 +46,10 @@ function edgeParts(id) {
     part("Findings", findings.length, findingList(findings)),
     part("Allowed by", edge.rules.length, ruleList(edge.rules, true)),
     part("Left out on purpose", left.length, el("ul", { class: "plainlist" }, left.map(leftItem))),
-    part("Between the same two", others.length, edgeTable(others, (other) => other.server)),
+    part(
+      "Between the same two",
+      others.length,
+      edgeTable(others, (other) => other.server),
+    ),
   ];
 }

@@ -25,7 +25,9 @@ function fill(element, props, children) {
     else if (name === "data") Object.assign(element.dataset, value);
     else element.setAttribute(name, value === true ? "" : value);
   }
-  element.append(...children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false));
+  element.append(
+    ...children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false),
+  );
   return element;
 }
 
@@ -64,7 +66,7 @@ function widthOf(text, font) {
   return widths.get(key);
 }
 
-/** The text, or its beginning and an ellipsis, so that it is at most `room` pixels wide; empty if not even that fits. */
+/** The text, or its beginning and an ellipsis, at most `room` pixels wide; empty if not even that fits. */
 function cut(text, room, font) {
   if (widthOf(text, font) <= room) return text;
   let [low, high] = [0, Math.min(text.length, 200)];

@@ -13,7 +13,15 @@ function searchable() {
   const policies = data.policies.map((policy) => lower(policy.kind, policyName(policy)));
   texts.edges = data.edges.map((edge) => {
     const by = edge.rules.map((rule) => policies[data.rules[rule].policy]);
-    const own = [portOf(edge), `:${edge.port}`, edge.service, edge.class, VERDICTS[edge.verdict]?.label, edge.names, by];
+    const own = [
+      portOf(edge),
+      `:${edge.port}`,
+      edge.service,
+      edge.class,
+      VERDICTS[edge.verdict]?.label,
+      edge.names,
+      by,
+    ];
     return lower(texts.nodes[edge.client], texts.nodes[edge.server], ...own);
   });
   texts.policies = data.policies.map((policy, id) => lower(policies[id], policy.file, policy.text));
@@ -84,7 +92,9 @@ const idsOf = (flags) => flags.flatMap((flag, id) => (flag ? [id] : []));
 /** What is left, in the words of the tab: `12 endpoints, 30 edges` or `30 of 800`. */
 function matches() {
   const sum = (flags) => flags.filter(Boolean).length;
-  const flags = { findings: shown.findings, workloads: shown.nodes, edges: shown.edges, policies: shown.policies }[state.tab];
+  const flags = { findings: shown.findings, workloads: shown.nodes, edges: shown.edges, policies: shown.policies }[
+    state.tab
+  ];
   if (flags) return `${number(sum(flags))} of ${number(flags.length)}`;
   return `${count(sum(shown.nodes), "endpoint")}, ${count(sum(shown.edges), "edge")}`;
 }

@@ -6,7 +6,7 @@ const KEYS = [
   ["Arrows", "to the next workload of the map, or row of a table"],
   ["Shift + arrows", "move the map"],
   ["+ − 0", "closer, farther, everything"],
-  ["Enter", "open the row; from the map to its details"],
+  ["Enter", "open the row; from the search to the first match; from the map to the details"],
   ["p", "only problems"],
   ["Escape", "clear the choice, then the search and the filters"],
   ["?", "these keys"],
@@ -16,7 +16,11 @@ function startKeys() {
   const sheet = byId("keys");
   sheet.append(
     el("h2", { id: "keys-title" }, "Keys"),
-    el("dl", { class: "facts" }, KEYS.map(([key, what]) => el("div", null, el("dt", null, el("kbd", null, key)), el("dd", null, what)))),
+    el(
+      "dl",
+      { class: "facts" },
+      KEYS.map(([key, what]) => el("div", null, el("dt", null, el("kbd", null, key)), el("dd", null, what))),
+    ),
     button({ class: "chip" }, () => sheet.close(), "Close"),
   );
   sheet.addEventListener("click", (event) => event.target === sheet && sheet.close());
@@ -30,6 +34,10 @@ function onKey(event) {
   if (event.key === "Escape") {
     clear(typing);
     return;
+  }
+  if (event.key === "Enter" && event.target === byId("search")) {
+    firstMatch();
+    event.preventDefault();
   }
   if (typing) return;
   const act = {
@@ -51,8 +59,24 @@ function onKey(event) {
 /** Takes back one step: the field, the choice, or all filters. */
 function clear(typing) {
   if (typing && state.q === "") document.activeElement.blur();
+  else if (typing) state.change({ q: "" });
   else if (!typing && chosenIn(state)) state.change({ node: null, edge: null, policy: null });
   else clearFilters();
 }
 
 const clearFilters = () => state.change({ q: "", ns: null, class: new Set(), verdict: new Set(), problems: false });
+
+/** From the search to what it found: the first row, or the workload of the map whose name fits best. */
+function firstMatch() {
+  if (made[state.tab]) {
+    made[state.tab].enter();
+    return;
+  }
+  const asked = state.q.trim().toLowerCase();
+  const fits = (id) => data.nodes[id].name.toLowerCase();
+  const rank = (id) => (fits(id) === asked ? 0 : fits(id).startsWith(asked) ? 1 : fits(id).includes(asked) ? 2 : 3);
+  const [best] = sorted(idsOf(shown.nodes), rank, false);
+  if (best === undefined) return;
+  state.change({ node: best });
+  byId("map").focus();
+}

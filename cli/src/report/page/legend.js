@@ -74,7 +74,9 @@ function drawFilters() {
   const names = data.namespaces.map(({ name }, id) => [name, id]).sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0));
   namespace.append(el("option", { value: "" }, "All namespaces"));
   namespace.append(...names.map(([name, id]) => el("option", { value: id }, safe(name))));
-  namespace.addEventListener("change", () => state.change({ ns: namespace.value === "" ? null : Number(namespace.value) }));
+  namespace.addEventListener("change", () =>
+    state.change({ ns: namespace.value === "" ? null : Number(namespace.value) }),
+  );
   byId("problems").addEventListener("click", () => state.change({ problems: !state.problems }));
   byId("clear").addEventListener("click", clearFilters);
   const system = matchMedia("(prefers-color-scheme: dark)");

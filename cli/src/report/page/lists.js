@@ -31,11 +31,36 @@ const COLUMNS = {
     { key: "place", label: "Place", width: "16%", value: (id) => placeOf(data.findings[id]) },
   ],
   workloads: [
-    { key: "name", label: "Name", value: nodeText },
+    // Workloads first.
+    {
+      key: "name",
+      label: "Name",
+      value: (id) => (data.nodes[id].type === "workload" ? "" : "\uffff") + nodeText(id),
+      cell: nodeText,
+    },
     { key: "kind", label: "Kind", width: "13%", value: (id) => safe(data.nodes[id].kind ?? data.nodes[id].type) },
-    { key: "pods", label: "Pods", width: "68px", right: true, value: (id) => data.nodes[id].pods ?? -1, cell: (id) => some(data.nodes[id].pods) },
-    { key: "ingress", label: "Ingress", width: "112px", value: (id) => data.nodes[id].ingress ?? "~", cell: (id) => guardMark(data.nodes[id].ingress) },
-    { key: "egress", label: "Egress", width: "112px", value: (id) => data.nodes[id].egress ?? "~", cell: (id) => guardMark(data.nodes[id].egress) },
+    {
+      key: "pods",
+      label: "Pods",
+      width: "68px",
+      right: true,
+      value: (id) => data.nodes[id].pods ?? -1,
+      cell: (id) => some(data.nodes[id].pods),
+    },
+    {
+      key: "ingress",
+      label: "Ingress",
+      width: "112px",
+      value: (id) => data.nodes[id].ingress ?? "~",
+      cell: (id) => guardMark(data.nodes[id].ingress),
+    },
+    {
+      key: "egress",
+      label: "Egress",
+      width: "112px",
+      value: (id) => data.nodes[id].egress ?? "~",
+      cell: (id) => guardMark(data.nodes[id].egress),
+    },
     { key: "in", label: "In", width: "68px", right: true, value: (id) => around[id].in.length },
     { key: "out", label: "Out", width: "68px", right: true, value: (id) => around[id].out.length },
     {
@@ -46,14 +71,38 @@ const COLUMNS = {
       value: problemsOf,
       cell: (id) => (worst[id] ? [icon({ verdict: worst[id] }), ` ${number(problemsOf(id))}`] : ""),
     },
-    { key: "policies", label: "Policies", width: "88px", right: true, value: (id) => data.nodes[id].policies.length, cell: (id) => some(data.nodes[id].policies.length) },
+    {
+      key: "policies",
+      label: "Policies",
+      width: "88px",
+      right: true,
+      value: (id) => data.nodes[id].policies.length,
+      cell: (id) => some(data.nodes[id].policies.length),
+    },
   ],
   edges: [
-    { key: "verdict", label: "Verdict", width: "152px", value: (id) => rankOf(data.edges[id]), cell: (id) => mark(VERDICTS, data.edges[id].verdict) },
+    {
+      key: "verdict",
+      label: "Verdict",
+      width: "152px",
+      value: (id) => rankOf(data.edges[id]),
+      cell: (id) => mark(VERDICTS, data.edges[id].verdict),
+    },
     { key: "client", label: "Client", value: (id) => nodeText(data.edges[id].client) },
     { key: "server", label: "Server", value: (id) => nodeText(data.edges[id].server) },
-    { key: "port", label: "Port", width: "100px", value: (id) => data.edges[id].port ?? 0, cell: (id) => portOf(data.edges[id]) },
-    { key: "class", label: "Class", width: "96px", value: (id) => CLASSES[data.edges[id].class] ?? safe(data.edges[id].class) },
+    {
+      key: "port",
+      label: "Port",
+      width: "100px",
+      value: (id) => data.edges[id].port ?? 0,
+      cell: (id) => portOf(data.edges[id]),
+    },
+    {
+      key: "class",
+      label: "Class",
+      width: "96px",
+      value: (id) => CLASSES[data.edges[id].class] ?? safe(data.edges[id].class),
+    },
     { key: "count", label: "Connections", width: "116px", right: true, value: (id) => data.edges[id].connections },
     { key: "last", label: "Last (UTC)", width: "164px", value: (id) => time(data.edges[id].last) },
     { key: "sure", label: "How sure", width: "104px", value: (id) => safe(data.edges[id].direction).replace("_", " ") },
@@ -63,8 +112,20 @@ const COLUMNS = {
     { key: "kind", label: "Kind", width: "16%", value: (id) => safe(data.policies[id].kind) },
     { key: "selects", label: "Selects", width: "88px", right: true, value: (id) => data.policies[id].selects.length },
     { key: "rules", label: "Rules", width: "76px", right: true, value: (id) => data.policies[id].rules.length },
-    { key: "look", label: "To look at", width: "104px", right: true, value: (id) => statusCount(data.policies[id]), cell: (id) => some(statusCount(data.policies[id])) },
-    { key: "managed", label: "Written by", width: "112px", value: (id) => (data.policies[id].managed ? "Ringfence" : "hand") },
+    {
+      key: "look",
+      label: "To look at",
+      width: "104px",
+      right: true,
+      value: (id) => statusCount(data.policies[id]),
+      cell: (id) => some(statusCount(data.policies[id])),
+    },
+    {
+      key: "managed",
+      label: "Written by",
+      width: "112px",
+      value: (id) => (data.policies[id].managed ? "Ringfence" : "hand"),
+    },
     { key: "place", label: "Place", width: "30%", value: (id) => placeOf(data.policies[id]) },
   ],
 };
@@ -74,7 +135,9 @@ function subjectOf(finding) {
   if (finding.edges.length) return { edge: finding.edges[0] };
   if (finding.policies.length) {
     const policy = finding.policies[0];
-    const rule = data.policies[policy].rules.find((id) => data.rules[id].line === finding.line && finding.line !== null);
+    const rule = data.policies[policy].rules.find(
+      (id) => data.rules[id].line === finding.line && finding.line !== null,
+    );
     return { policy, rule: rule ?? null };
   }
   return finding.nodes.length ? { node: finding.nodes[0] } : null;
@@ -114,9 +177,10 @@ const LISTS = {
   },
 };
 
-/** Makes a table when its tab is opened for the first time, and keeps it. */
+/** The tables by tab; each is made when its tab is opened for the first time. */
+const made = {};
+
 function startLists() {
-  const made = {};
   onChange((changed) => drawTab(changed));
   drawTab(new Set(["tab"]));
 
@@ -150,7 +214,25 @@ function wholeTable(name, ids) {
   return el(
     "table",
     { class: "paper" },
-    el("thead", null, el("tr", null, columns.map(({ label, right }) => el("th", { class: right ? "right" : null }, label)))),
-    el("tbody", null, ids.map((id) => el("tr", null, columns.map((column) => cell(column, id))))),
+    el(
+      "thead",
+      null,
+      el(
+        "tr",
+        null,
+        columns.map(({ label, right }) => el("th", { class: right ? "right" : null }, label)),
+      ),
+    ),
+    el(
+      "tbody",
+      null,
+      ids.map((id) =>
+        el(
+          "tr",
+          null,
+          columns.map((column) => cell(column, id)),
+        ),
+      ),
+    ),
   );
 }

@@ -10,12 +10,45 @@ function overviewParts() {
   const { unseen } = data.coverage;
   return [
     el("h2", null, data.findings.length ? "Where to look first" : "Nothing to look at"),
-    data.findings.length ? null : el("p", { class: "quiet" }, "No finding. Choose a workload or a line to see its evidence."),
+    data.findings.length
+      ? null
+      : el("p", { class: "quiet" }, "No finding. Choose a workload or a line to see its evidence."),
     ordered.slice(0, 8).map(group),
-    ordered.length > 8 ? el("p", null, link({ tab: "findings" }, `All ${number(data.findings.length)} findings`)) : null,
-    open ? part("Open", null, el("p", null, `${number(open)} of ${count(isolated, "workload")} ${open === 1 ? "is" : "are"} not isolated in any direction.`)) : null,
-    part("Left out on purpose", data.left_out.length, el("ul", { class: "plainlist" }, [...reasons].map(([reason, items]) => el("li", null, safe(reason), el("span", { class: "count" }, number(items.length)))))),
-    part("Not seen", unseen.length, el("ul", { class: "plainlist" }, unseen.slice(0, 5).map((text) => el("li", null, safe(text))), unseen.length > 5 ? el("li", null, link({ tab: "coverage" }, `${number(unseen.length - 5)} more`)) : null)),
+    ordered.length > 8
+      ? el("p", null, link({ tab: "findings" }, `All ${number(data.findings.length)} findings`))
+      : null,
+    open
+      ? part(
+          "Open",
+          null,
+          el(
+            "p",
+            null,
+            `${number(open)} of ${count(isolated, "workload")} ${open === 1 ? "is" : "are"} not isolated in any direction.`,
+          ),
+        )
+      : null,
+    part(
+      "Left out on purpose",
+      data.left_out.length,
+      el(
+        "ul",
+        { class: "plainlist" },
+        [...reasons].map(([reason, items]) =>
+          el("li", null, safe(reason), el("span", { class: "count" }, number(items.length))),
+        ),
+      ),
+    ),
+    part(
+      "Not seen",
+      unseen.length,
+      el(
+        "ul",
+        { class: "plainlist" },
+        unseen.slice(0, 5).map((text) => el("li", null, safe(text))),
+        unseen.length > 5 ? el("li", null, link({ tab: "coverage" }, `${number(unseen.length - 5)} more`)) : null,
+      ),
+    ),
   ];
 }
 

@@ -9,8 +9,11 @@ function panelParts() {
 
 function drawPanel() {
   const panel = byId("panel");
+  const focused = panel.contains(document.activeElement);
   const clear = () => state.change({ node: null, edge: null, policy: null });
-  const close = chosenIn(state) ? button({ class: "close plain", "aria-label": "Close", title: "Close (Escape)" }, clear, "×") : null;
+  const close = chosenIn(state)
+    ? button({ class: "close plain", "aria-label": "Close", title: "Close (Escape)" }, clear, "×")
+    : null;
   const onMap = chosenIn(state) && state.tab !== "map" ? link({ tab: "map", at: null }, "Show on the map") : null;
   const head = close ? el("div", { class: "panelhead" }, onMap, close) : null;
   panel.replaceChildren(...[head, panelParts()].flat(Infinity).filter(Boolean));
@@ -18,6 +21,8 @@ function drawPanel() {
   const marked = panel.querySelector(".yaml .marked");
   if (marked) marked.scrollIntoView({ block: "nearest" });
   else panel.scrollTop = 0;
+  // What had the focus is gone; whoever used the keys goes on from here.
+  if (focused) panel.focus({ preventScroll: true });
 }
 
 function startPanel() {
@@ -29,14 +34,14 @@ function startPanel() {
   });
 }
 
-/** What a reader of the screen hears of a node that was chosen. */
+/** What a screen reader says of a node that was chosen. */
 function chosenNode(id) {
   const { out, in: into } = around[id];
   const verdict = worst[id] ? `, ${VERDICTS[worst[id]].label}` : "";
   return `${fullName(data.nodes[id])}: ${count(into.length, "edge")} in, ${out.length} out${verdict}`;
 }
 
-/** Tells readers of the screen. */
+/** Tells screen readers. */
 function say(text) {
   byId("announce").textContent = text;
 }

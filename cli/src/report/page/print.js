@@ -1,7 +1,7 @@
 // Paper: the headline, the coverage, the whole map on one page, and the tables of findings and workloads.
 
-/** The width of the map on paper, in CSS pixels; it says how much of it can be read. */
-const PAPER = 1040;
+/** The room for the map on paper, in CSS pixels; it says how much of it can be read. page.css has the same height. */
+const PAPER = { width: 1030, height: 514 };
 
 let kept = null;
 
@@ -11,10 +11,8 @@ function beforePrint() {
   kept = { ...viewport };
   const margin = 10;
   const { x, y, width, height } = extent;
-  viewport.width = PAPER;
-  viewport.height = (PAPER * height) / width;
-  viewport.k = PAPER / (width + 2 * margin);
-  Object.assign(viewport, { x: x - margin, y: y - margin });
+  const k = Math.min(PAPER.width / (width + 2 * margin), PAPER.height / (height + 2 * margin));
+  Object.assign(viewport, { ...PAPER, k, x: x - margin, y: y - margin });
   hover = null;
   draw();
   layers.root.removeAttribute("transform");
@@ -22,7 +20,9 @@ function beforePrint() {
   const section = (title, name, flags) => {
     const ids = idsOf(flags);
     const { key, value } = COLUMNS[name][0];
-    return ids.length && key ? el("section", null, el("h2", null, title), wholeTable(name, sorted(ids, value, false))) : null;
+    return ids.length && key
+      ? el("section", null, el("h2", null, title), wholeTable(name, sorted(ids, value, false)))
+      : null;
   };
   const parts = [
     ...coverageParts().slice(0, 2),

@@ -15,10 +15,14 @@ function folded(ids, most, make, wrap) {
   const holder = wrap(ids.slice(0, most).map(make));
   if (ids.length <= most) return holder;
   const target = holder.querySelector("tbody") ?? holder;
-  const more = button({ class: "more" }, () => {
-    target.append(...ids.slice(most).map(make).flat());
-    more.remove();
-  }, `Show all ${number(ids.length)}`);
+  const more = button(
+    { class: "more" },
+    () => {
+      target.append(...ids.slice(most).map(make).flat());
+      more.remove();
+    },
+    `Show all ${number(ids.length)}`,
+  );
   return [holder, more];
 }
 
@@ -61,7 +65,18 @@ function edgeTable(ids, other) {
     el(
       "table",
       { class: "edges" },
-      el("thead", null, el("tr", null, el("th", null, el("span", { class: "unseen" }, "Verdict")), el("th", null, "Peer"), el("th", null, "Port"), el("th", { class: "right" }, "Count"))),
+      el(
+        "thead",
+        null,
+        el(
+          "tr",
+          null,
+          el("th", null, el("span", { class: "unseen" }, "Verdict")),
+          el("th", null, "Peer"),
+          el("th", null, "Port"),
+          el("th", { class: "right" }, "Count"),
+        ),
+      ),
       el("tbody", null, rows),
     );
   return folded(worstFirst, 30, row, wrap);
@@ -76,13 +91,21 @@ function findingItem(id) {
   return el(
     "li",
     { class: "finding" },
-    icon({ ...SEVERITIES[finding.severity], verdict: SEVERITIES[finding.severity]?.verdict ?? "observed" }, safe(finding.severity)),
+    icon(
+      { ...SEVERITIES[finding.severity], verdict: SEVERITIES[finding.severity]?.verdict ?? "observed" },
+      safe(finding.severity),
+    ),
     el(
       "div",
       null,
       el("p", null, el("span", { class: "rulename" }, safe(finding.rule)), said ? null : ` ${safe(finding.message)}`),
       finding.help ? el("p", { class: "help" }, safe(finding.help)) : null,
-      el("p", { class: "fine" }, subject && !subjectChosen(subject) ? link(subject, safe(finding.about)) : safe(finding.about), place && ` · ${place}`),
+      el(
+        "p",
+        { class: "fine" },
+        subject && !subjectChosen(subject) ? link(subject, safe(finding.about)) : safe(finding.about),
+        place && ` · ${place}`,
+      ),
     ),
   );
 }
@@ -111,12 +134,33 @@ function ruleItem(id, named) {
     ),
     rule.message ? el("p", { class: "why" }, safe(rule.message)) : null,
     rule.evidence ? el("p", { class: "fine" }, safe(rule.evidence)) : null,
-    named ? el("p", { class: "fine" }, policyLink(policy), " · ", placeOf({ file: data.policies[policy].file, line: rule.line })) : null,
-    named || edges.length === 0 ? null : el("details", null, el("summary", null, count(rule.edges.length, "edge")), el("p", { class: "fine" }, edges, more)),
+    named
+      ? el(
+          "p",
+          { class: "fine" },
+          policyLink(policy),
+          " · ",
+          placeOf({ file: data.policies[policy].file, line: rule.line }),
+        )
+      : null,
+    named || edges.length === 0
+      ? null
+      : el(
+          "details",
+          null,
+          el("summary", null, count(rule.edges.length, "edge")),
+          el("p", { class: "fine" }, edges, more),
+        ),
   );
 }
 
-const ruleList = (ids, named) => folded(ids, 40, (id) => ruleItem(id, named), (items) => el("ul", { class: "rules" }, items));
+const ruleList = (ids, named) =>
+  folded(
+    ids,
+    40,
+    (id) => ruleItem(id, named),
+    (items) => el("ul", { class: "rules" }, items),
+  );
 
 /** A line of what was left out on purpose. */
 function leftItem(id) {
@@ -127,5 +171,9 @@ function leftItem(id) {
 /** Facts as pairs; those without a value are left out. */
 function facts(pairs) {
   const known = pairs.filter(([, value]) => value !== null && value !== undefined && value !== "" && value !== false);
-  return el("dl", { class: "facts" }, known.map(([name, value]) => el("div", null, el("dt", null, name), el("dd", null, value))));
+  return el(
+    "dl",
+    { class: "facts" },
+    known.map(([name, value]) => el("div", null, el("dt", null, name), el("dd", null, value))),
+  );
 }

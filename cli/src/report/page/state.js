@@ -15,7 +15,7 @@ const state = {
   rule: null, // a rule of `policy` that is pointed at
   sort: "", // `column` or `-column`, of the table of the tab
   theme: "", // `light` or `dark`; empty: as the system says
-  at: null, // [x, y, scale] of the map; null: fitted
+  at: null, // [x, y, scale] of the map, of the middle of the screen; null: fitted
 
   /**
    * Takes new values and draws what depends on them. Choosing a node, an edge, a policy or a tab is a step that the
@@ -111,7 +111,12 @@ function parsed(hash) {
     }
   }
   const text = (key) => given.get(key) ?? "";
-  const known = (key, table) => new Set(text(key).split(",").filter((word) => Object.hasOwn(table, word)));
+  const known = (key, table) =>
+    new Set(
+      text(key)
+        .split(",")
+        .filter((word) => Object.hasOwn(table, word)),
+    );
   const index = (key, list) => (/^\d+$/.test(text(key)) && Number(text(key)) < list.length ? Number(text(key)) : null);
   const box = data.namespaces.findIndex(({ name }) => name === text("ns"));
   const at = text("at").split(",").map(Number);

@@ -4,17 +4,22 @@ const ROW = 36; // height of a row in pixels; page.css has the same
 const SPARE = 12; // rows above and below those in sight
 
 /**
- * A table. `columns`: `{ key, label, value(id), cell(id), width, right }`, where `value` is what is sorted by and `cell` what is
- * shown (the value, where absent), `width` a CSS width. `order`: the sort at first. `choose(id)`: a row was chosen.
- * `isChosen(id)`: whether it is now. Returns the element, `show(ids)`, and `mark()` to show anew what is chosen.
+ * A table. `columns`: `{ key, label, value(id), cell(id), width, right }`, where `value` is what is sorted by, `cell`
+ * what is shown (the value, where absent), `width` a CSS width. `order`: the sort at first. `choose(id)`: a row was chosen.
+ * `isChosen(id)`: whether it is now. Returns the element, `show(ids)`, `mark()` to show anew what is chosen, and
+ * `enter()` to put the focus on the first row.
  */
 function table({ label, columns, order, choose, isChosen }) {
   const body = el("tbody");
   const heads = columns.map((column) => head(column, order));
   const sheet = el(
     "table",
-    { class: "sheet", "aria-label": label },
-    el("colgroup", null, columns.map(({ width }) => sized(el("col"), width))),
+    { class: "sheet", role: "grid", "aria-label": label },
+    el(
+      "colgroup",
+      null,
+      columns.map(({ width }) => sized(el("col"), width)),
+    ),
     el("thead", null, el("tr", null, heads)),
     body,
   );
@@ -85,7 +90,7 @@ function table({ label, columns, order, choose, isChosen }) {
     });
     paint();
   };
-  return { element: el("div", { class: "table" }, scroller, empty), show, mark: paint };
+  return { element: el("div", { class: "table" }, scroller, empty), show, mark: paint, enter: () => move(0) };
 }
 
 function sized(column, width) {

@@ -36,7 +36,7 @@ const viewport = {
     Object.assign(this, { k, x: x - px / k, y: y - py / k });
   },
 
-  /** Where the screen would have to be so that `box` is in its middle, no closer than `most`; null if it is well in sight. */
+  /** Where the screen has to be for `box` to be in its middle, no closer than `most`; null if it is well in sight. */
   towards(box, most, always = false) {
     const seen = this.region(-0.06);
     const inside = box.x >= seen.x && box.x + box.width <= seen.x + seen.width;
@@ -72,7 +72,10 @@ const holds = (outer, inner) =>
 const calm = matchMedia("(prefers-reduced-motion: reduce)");
 let flight = 0;
 
-/** Moves to `target` ({x, y, k}) in a quarter of a second, at once where people asked for less motion. `moved` after each step. */
+/**
+ * Moves to `target` ({x, y, k}) in a quarter of a second, at once where people asked for less motion. Calls `moved`
+ * after each step.
+ */
 function fly(target, moved) {
   cancelAnimationFrame(flight);
   const from = { x: viewport.x, y: viewport.y, k: viewport.k };

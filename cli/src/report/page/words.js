@@ -69,7 +69,7 @@ const ISOLATION = {
   unknown: "not known",
 };
 
-/** An icon of a verdict, status or severity; `text` is for readers of the screen, absent where a label stands beside. */
+/** An icon of a verdict, status or severity. `text`: for screen readers; absent where a label stands beside it. */
 function icon({ verdict, mark }, text) {
   const known = VERDICTS[verdict] ?? VERDICTS.observed;
   const path = svg("path", { d: mark ?? known.mark });
@@ -102,7 +102,12 @@ function time(text) {
 /** `13 d 9 h`: a duration in milliseconds, in its two largest units. */
 function duration(milliseconds) {
   const seconds = Math.round(milliseconds / 1000);
-  const units = [["d", 86400], ["h", 3600], ["min", 60], ["s", 1]];
+  const units = [
+    ["d", 86400],
+    ["h", 3600],
+    ["min", 60],
+    ["s", 1],
+  ];
   const from = units.findIndex(([, size]) => seconds >= size);
   if (from < 0) return "0 s";
   let rest = seconds;
