@@ -219,7 +219,12 @@ function drawFocus() {
   );
   layers.focus.setAttribute("stroke-width", Math.min(2 * px, 14));
   layers.focus.setAttribute("font-size", nameSize(px));
-  layers.focus.replaceChildren(...paths, ...curves, ...shapes, ...(named ? [] : captions(nodes, around, px)));
+  layers.focus.replaceChildren(
+    ...paths,
+    ...curves,
+    ...shapes,
+    ...(named ? portLabels(lines, around, px) : captions(nodes, around, px)),
+  );
   byId("map").classList.toggle("dimmed", around.size > 0 && chosenIn(state));
 }
 
@@ -241,4 +246,24 @@ function captions(nodes, around, px) {
   return texts;
 }
 
-const chosenIn = ({ node, edge, policy }) => node !== null || edge !== null || policy !== null;
+/** The ports of lines that are lifted, in their middle; those that would cover a name or each other are left out. */
+function portLabels(lines, around, px) {
+  const size = Math.min(11 * px, 30);
+  const taken = [...around].map((id) => data.nodes[id]);
+  return lines.slice(0, 60).flatMap((line) => {
+    const ports = [...new Set(line.edges.filter((id) => shown.edges[id]).map((id) => portOf(data.edges[id])))];
+    const text = ports.length > 2 ? `${ports[0]} and ${ports.length - 1} more` : ports.join(", ");
+    const width = (widthOf(text, NAME_FONT) * size) / 13 + 4 * px;
+    for (const share of [0.5, 0.35, 0.65]) {
+      const [x, y] = pointAt(line.curve, share);
+      const place = { x: x - width / 2, y: y - size * 0.65, width, height: size * 1.3 };
+      if (taken.some((other) => meet(other, place))) continue;
+      taken.push(place);
+      const props = { class: "caption", x, y, "text-anchor": "middle", "dominant-baseline": "central" };
+      return [svg("text", { ...props, "font-size": size, "stroke-width": 4 * px }, text)];
+    }
+    return [];
+  });
+}
+
+const chosenIn = (values) => CHOICES.some((key) => values[key] !== null);

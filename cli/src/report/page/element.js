@@ -50,7 +50,7 @@ function button(props, press, ...children) {
 const dots = (...parts) => parts.filter(Boolean).join(" · ");
 
 /** Control characters and those that turn the direction of text must not disguise what a name says. */
-const safe = (text) => String(text).replace(/[\p{Cc}\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu, "\ufffd");
+const safe = (text) => String(text ?? "").replace(/[\p{Cc}\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu, "\ufffd");
 
 const widths = new Map();
 let ruler;

@@ -60,7 +60,7 @@ function onKey(event) {
 function clear(typing) {
   if (typing && state.q === "") document.activeElement.blur();
   else if (typing) state.change({ q: "" });
-  else if (!typing && chosenIn(state)) state.change({ node: null, edge: null, policy: null });
+  else if (!typing && chosenIn(state)) state.change(NOTHING);
   else clearFilters();
 }
 

@@ -108,7 +108,7 @@ const COLUMNS = {
     { key: "sure", label: "How sure", width: "104px", value: (id) => safe(data.edges[id].direction).replace("_", " ") },
   ],
   policies: [
-    { key: "name", label: "Name", value: (id) => policyName(data.policies[id]) },
+    { key: "name", label: "Name", width: "26%", value: (id) => policyName(data.policies[id]) },
     { key: "kind", label: "Kind", width: "16%", value: (id) => safe(data.policies[id].kind) },
     { key: "selects", label: "Selects", width: "88px", right: true, value: (id) => data.policies[id].selects.length },
     { key: "rules", label: "Rules", width: "76px", right: true, value: (id) => data.policies[id].rules.length },
@@ -126,12 +126,13 @@ const COLUMNS = {
       width: "112px",
       value: (id) => (data.policies[id].managed ? "Ringfence" : "hand"),
     },
-    { key: "place", label: "Place", width: "30%", value: (id) => placeOf(data.policies[id]) },
+    { key: "place", label: "Place", value: (id) => placeOf(data.policies[id]) },
   ],
 };
 
-/** What a finding is about: an edge, a policy with the rule of the line, or a workload. */
-function subjectOf(finding) {
+/** What to open for a finding: its edge, its policy with the rule of the line, its workload, or itself. */
+function subjectOf(id) {
+  const finding = data.findings[id];
   if (finding.edges.length) return { edge: finding.edges[0] };
   if (finding.policies.length) {
     const policy = finding.policies[0];
@@ -140,18 +141,17 @@ function subjectOf(finding) {
     );
     return { policy, rule: rule ?? null };
   }
-  return finding.nodes.length ? { node: finding.nodes[0] } : null;
+  return finding.nodes.length ? { node: finding.nodes[0] } : { finding: id };
 }
 
-const subjectChosen = (subject) =>
-  subject !== null && Object.entries(subject).every(([key, value]) => state[key] === value);
+const subjectChosen = (subject) => Object.entries(subject).every(([key, value]) => state[key] === value);
 
 const LISTS = {
   findings: {
     label: "Findings",
     order: "severity",
-    choose: (id) => subjectOf(data.findings[id]) && state.change(subjectOf(data.findings[id])),
-    isChosen: (id) => subjectChosen(subjectOf(data.findings[id])),
+    choose: (id) => state.change(subjectOf(id)),
+    isChosen: (id) => subjectChosen(subjectOf(id)),
     flags: () => shown.findings,
   },
   workloads: {
@@ -200,7 +200,7 @@ function startLists() {
     }
     const filters = ["q", "ns", "class", "verdict", "problems", "sort", "tab"];
     if (fresh || filters.some((key) => changed.has(key))) made[state.tab].show(idsOf(list.flags()));
-    else if (["node", "edge", "policy", "rule"].some((key) => changed.has(key))) made[state.tab].mark();
+    else if ([...CHOICES, "rule"].some((key) => changed.has(key))) made[state.tab].mark();
   }
 }
 

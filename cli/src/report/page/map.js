@@ -20,6 +20,7 @@ function focus(pointed = hover) {
     const rules = state.rule === null ? policy.rules : [state.rule];
     for (const rule of rules) for (const edge of data.rules[rule].edges) lines.add(links[linkOf[edge]]);
   }
+  if (state.finding !== null) data.findings[state.finding].nodes.forEach((id) => nodes.add(id));
   if (pointed?.node !== undefined) lift(pointed.node);
   if (pointed?.line) lines.add(pointed.line);
   const bundles = drawn.bundles.filter(
@@ -36,6 +37,8 @@ function moved() {
   const { x, y, k } = viewport;
   const scale = k / drawn.k;
   if (!drawn.region || scale > 1.6 || scale < 0.62 || !holds(drawn.region, viewport.region())) draw();
+  const box = data.namespaces[boxUnder(viewport.width / 2, viewport.height / 2)];
+  byId("where").textContent = box && k >= DETAIL.lines && box.y < y ? safe(box.name) : "";
   layers.root.setAttribute("transform", `scale(${k}) translate(${-x} ${-y})`);
 }
 
@@ -132,8 +135,8 @@ function startMap() {
   onChange((changed) => {
     if (changed.has("at")) stand();
     if (["q", "ns", "class", "verdict", "problems"].some((key) => changed.has(key))) draw();
-    else if (["node", "edge", "policy", "rule"].some((key) => changed.has(key))) drawFocus();
-    if (["node", "edge", "policy"].some((key) => changed.has(key)) && state.tab === "map") revealChosen();
+    else if ([...CHOICES, "rule"].some((key) => changed.has(key))) drawFocus();
+    if (CHOICES.some((key) => changed.has(key)) && state.tab === "map") revealChosen();
     else if (changed.has("ns") && state.ns !== null) reveal(data.namespaces[state.ns]);
   });
 }

@@ -57,10 +57,10 @@ function group([rule, ids]) {
   const { severity } = data.findings[ids[0]];
   const known = SEVERITIES[severity] ?? SEVERITIES.note;
   const item = (id) => {
-    const subject = subjectOf(data.findings[id]);
+    const subject = subjectOf(id);
     const { about, edges } = data.findings[id];
     const text = edges.length === 1 ? edgeName(data.edges[edges[0]]) : safe(about);
-    return el("li", null, subject ? link(subject, text) : text);
+    return el("li", null, link(subject, text));
   };
   const title = VERDICTS[rule]?.label ?? STATUSES[rule]?.label ?? safe(rule);
   const mine = VERDICTS[rule] ? { verdict: rule } : known;

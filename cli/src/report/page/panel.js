@@ -4,13 +4,14 @@ function panelParts() {
   if (state.node !== null) return workloadParts(state.node);
   if (state.edge !== null) return edgeParts(state.edge);
   if (state.policy !== null) return policyParts(state.policy);
+  if (state.finding !== null) return findingParts(state.finding);
   return overviewParts();
 }
 
 function drawPanel() {
   const panel = byId("panel");
   const focused = panel.contains(document.activeElement);
-  const clear = () => state.change({ node: null, edge: null, policy: null });
+  const clear = () => state.change(NOTHING);
   const close = chosenIn(state)
     ? button({ class: "close plain", "aria-label": "Close", title: "Close (Escape)" }, clear, "×")
     : null;
@@ -28,7 +29,7 @@ function drawPanel() {
 function startPanel() {
   drawPanel();
   onChange((changed) => {
-    if (!["node", "edge", "policy", "rule", "tab"].some((key) => changed.has(key))) return;
+    if (![...CHOICES, "rule", "tab"].some((key) => changed.has(key))) return;
     drawPanel();
     if (changed.has("node") && state.node !== null) say(chosenNode(state.node));
   });

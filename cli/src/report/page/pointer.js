@@ -70,8 +70,9 @@ function tipParts({ node, line, bundle, box }) {
   const ids = line.edges.filter((id) => shown.edges[id]);
   const row = (id) => el("span", null, mark(VERDICTS, data.edges[id].verdict), ` ${portOf(data.edges[id])}`);
   const [from, to] = [line.client, line.server].map((id) => shortName(data.nodes[id]));
+  const why = ids.length === 1 && data.edges[ids[0]].why;
   const more = ids.length > 4 ? el("span", null, `and ${ids.length - 4} more`) : null;
-  return [el("strong", null, `${from} → ${to}`), ids.slice(0, 4).map(row), more];
+  return [el("strong", null, `${from} → ${to}`), ids.slice(0, 4).map(row), why && el("span", null, safe(why)), more];
 }
 
 function showTip(x, y) {
@@ -105,7 +106,7 @@ function press(target) {
   pressing = true;
   if (target?.node !== undefined) state.change({ node: target.node });
   else if (target?.line) state.change({ edge: target.line.edges.find((id) => shown.edges[id]) });
-  else state.change({ node: null, edge: null, policy: null });
+  else state.change(NOTHING);
   pressing = false;
 }
 

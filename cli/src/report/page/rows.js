@@ -86,7 +86,7 @@ function edgeTable(ids, other) {
 function findingItem(id) {
   const finding = data.findings[id];
   const said = state.edge !== null && data.edges[state.edge].why === finding.message;
-  const subject = subjectOf(finding);
+  const subject = subjectOf(id);
   const place = placeOf(finding);
   return el(
     "li",
@@ -103,7 +103,7 @@ function findingItem(id) {
       el(
         "p",
         { class: "fine" },
-        subject && !subjectChosen(subject) ? link(subject, safe(finding.about)) : safe(finding.about),
+        !subjectChosen(subject) ? link(subject, safe(finding.about)) : safe(finding.about),
         place && ` · ${place}`,
       ),
     ),

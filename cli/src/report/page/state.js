@@ -1,5 +1,9 @@
 // What is shown: all of it is in the hash of the address, so that a link shares a view.
 
+/** What can be chosen, one of it at a time; and the change that chooses nothing. */
+const CHOICES = ["node", "edge", "policy", "finding"];
+const NOTHING = Object.fromEntries(CHOICES.map((key) => [key, null]));
+
 const TABS = ["map", "findings", "workloads", "edges", "policies", "coverage"];
 
 const state = {
@@ -12,6 +16,7 @@ const state = {
   node: null,
   edge: null,
   policy: null,
+  finding: null, // only one that is about nothing else here
   rule: null, // a rule of `policy` that is pointed at
   sort: "", // `column` or `-column`, of the table of the tab
   theme: "", // `light` or `dark`; empty: as the system says
@@ -26,7 +31,7 @@ const state = {
     const changed = assign(state, values);
     const hash = state.hash();
     if (hash !== before) {
-      const step = !quiet && ["tab", "node", "edge", "policy"].some((key) => changed.has(key));
+      const step = !quiet && ["tab", ...CHOICES].some((key) => changed.has(key));
       history[step ? "pushState" : "replaceState"](null, "", hash || "#");
     }
     for (const listener of listeners) listener(changed);
@@ -46,11 +51,11 @@ const listeners = [];
 /** Calls `listener` with the set of names that changed, after each change. */
 const onChange = (listener) => listeners.push(listener);
 
-/** What is chosen excludes each other: one of node, edge and policy. */
+/** What is chosen excludes each other. */
 function completed(values) {
-  const chosen = ["node", "edge", "policy"].filter((key) => values[key] !== undefined && values[key] !== null);
+  const chosen = CHOICES.filter((key) => values[key] !== undefined && values[key] !== null);
   if (chosen.length === 0) return "policy" in values && !("rule" in values) ? { ...values, rule: null } : values;
-  const none = { node: null, edge: null, policy: null, rule: null };
+  const none = { ...NOTHING, rule: null };
   return { ...none, ...values };
 }
 
@@ -92,6 +97,7 @@ function written(values) {
   put("node", values.node === null ? "" : nodeKeys.key(values.node));
   put("edge", values.edge === null ? "" : String(values.edge));
   put("policy", values.policy === null ? "" : policyKeys.key(values.policy));
+  put("finding", values.finding === null ? "" : String(values.finding));
   put("rule", values.rule === null ? "" : String(values.rule));
   put("sort", values.sort);
   put("theme", values.theme);
@@ -130,6 +136,7 @@ function parsed(hash) {
     node: text("node") ? nodeKeys.id(text("node")) : null,
     edge: index("edge", data.edges),
     policy: text("policy") ? policyKeys.id(text("policy")) : null,
+    finding: index("finding", data.findings),
     rule: index("rule", data.rules),
     sort: text("sort"),
     theme: ["light", "dark"].includes(text("theme")) ? text("theme") : "",
