@@ -40,14 +40,10 @@ function windowBar() {
 function figures() {
   const it = data.coverage;
   const part = ([seen, all]) => (seen === all ? number(all) : `${number(seen)} of ${number(all)}`);
+  const lacks = ([seen, all]) => seen < all;
   return [
-    [
-      "nodes watched",
-      part(it.nodes),
-      it.nodes[0] < it.nodes[1],
-      "Nodes with a recorder, or of which a capture was read",
-    ],
-    ["pods watched", part(it.pods), it.pods[0] < it.pods[1], "Pods whose own traffic was recorded"],
+    ["nodes watched", part(it.nodes), lacks(it.nodes), "Nodes with a recorder, or of which a capture was read"],
+    ["pods watched", part(it.pods), lacks(it.pods), "Pods whose own traffic was recorded"],
     ["connections", number(it.connections), it.connections === 0, "Each is counted once, wherever it was seen"],
     ["lost", number(it.lost), it.lost > 0, "Packets that the recorder says it dropped"],
     [

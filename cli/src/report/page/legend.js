@@ -62,7 +62,7 @@ function markLegend() {
     const [key] = Object.keys(chip.dataset);
     const pressed = state[key].has(chip.dataset[key]);
     chip.setAttribute("aria-pressed", String(pressed));
-    chip.classList.toggle("off", state[key].size > 0 && !pressed);
+    chip.classList.toggle("pale", state[key].size > 0 && !pressed);
   }
 }
 

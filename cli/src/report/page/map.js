@@ -128,7 +128,7 @@ function startMap() {
   byId("zoom").append(
     control("+", "Closer (+)", () => zoomBy(ZOOM.step)),
     control("−", "Farther (−)", () => zoomBy(1 / ZOOM.step)),
-    control("Fit", "Show everything (0)", fit),
+    control("Fit", "Fit everything (0)", fit),
   );
   // Also when its tab comes into sight.
   new ResizeObserver(measure).observe(map);

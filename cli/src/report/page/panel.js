@@ -29,7 +29,7 @@ function drawPanel() {
 function startPanel() {
   drawPanel();
   onChange((changed) => {
-    if (![...CHOICES, "rule", "tab"].some((key) => changed.has(key))) return;
+    if (![...CHOICES, "rule", "tab", "missing"].some((key) => changed.has(key))) return;
     drawPanel();
     if (changed.has("node") && state.node !== null) say(chosenNode(state.node));
   });

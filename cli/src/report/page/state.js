@@ -18,6 +18,7 @@ const state = {
   policy: null,
   finding: null, // only one that is about nothing else here
   rule: null, // a rule of `policy` that is pointed at
+  missing: "", // a node that the address names and the report does not have
   sort: "", // `column` or `-column`, of the table of the tab
   theme: "", // `light` or `dark`; empty: as the system says
   at: null, // [x, y, scale] of the map, of the middle of the screen; null: fitted
@@ -61,7 +62,7 @@ function completed(values) {
 
 function assign(target, values) {
   const changed = new Set();
-  const all = { ...completed(values) };
+  const all = { missing: "", ...completed(values) };
   if (all.tab !== undefined && all.tab !== target.tab && all.sort === undefined) all.sort = "";
   for (const [key, value] of Object.entries(all)) {
     if (same(target[key], value)) continue;
@@ -138,6 +139,7 @@ function parsed(hash) {
     policy: text("policy") ? policyKeys.id(text("policy")) : null,
     finding: index("finding", data.findings),
     rule: index("rule", data.rules),
+    missing: text("node") && nodeKeys.id(text("node")) === null ? text("node") : "",
     sort: text("sort"),
     theme: ["light", "dark"].includes(text("theme")) ? text("theme") : "",
     at: at.length === 3 && at.every(Number.isFinite) && at[2] > 0 ? at : null,
