@@ -1,7 +1,7 @@
 // Paper: the headline, the coverage, the whole map on one page, and the tables of findings and workloads.
 
 /** The room for the map on paper, in CSS pixels; it says how much of it can be read. page.css has the same height. */
-const PAPER = { width: 1030, height: 514 };
+const PAPER = { width: 1030, height: 480 };
 
 let kept = null;
 
