@@ -112,6 +112,7 @@ pub(crate) fn run(args: &ReportArgs, out: &mut impl Write) -> anyhow::Result<Exi
     let observed = Observed::new(graph, inventory);
     let change = before.zip(classes.as_ref()).map(|(before, classes)| Change {
         before,
+        review: review(graph, before, &[], inventory, options),
         revision: revision(before, set),
         diff: diff::policies(&Reach::new(classes, before), &Reach::new(classes, set)),
         stopped: {

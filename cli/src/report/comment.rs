@@ -1,6 +1,6 @@
 //! A comment for a pull request: what breaks, what opens, what was not seen, why each address.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use synth::check::Kind;
 use synth::diff::Side;
@@ -136,7 +136,12 @@ fn seen(evidence: &synth::evidence::Evidence) -> String {
 /// Connectivity that is new, what nobody was seen to need first.
 fn opens(facts: &Facts<'_>, change: &facts::Change<'_>) -> Vec<budget::Part> {
     let mut rows = Vec::new();
-    for gained in &change.diff.gained {
+    // What is open altogether is said once.
+    let open = |side: &Side<'_>, direction| matches!(side, Side::Workload(workload) if change.diff.opened.contains(&(*workload, direction)));
+    let is_open = |gained: &synth::diff::Change<'_>| {
+        open(&gained.client, Direction::Egress) || open(&gained.server, Direction::Ingress)
+    };
+    for gained in change.diff.gained.iter().filter(|gained| !is_open(gained)) {
         let observed = facts.observed.touches(gained);
         let mut ports = gained.allowed.to_string();
         if !gained.unknown.is_empty() {
@@ -152,8 +157,16 @@ fn opens(facts: &Facts<'_>, change: &facts::Change<'_>) -> Vec<budget::Part> {
         rows.push((observed, !outside, text));
     }
     rows.sort();
+    let everything = change.diff.opened.iter().map(|(workload, direction)| {
+        let workload = cell(&workload.to_string());
+        let (client, server) = match direction {
+            Direction::Ingress => ("anyone whose own policies allow it".to_string(), workload),
+            Direction::Egress => (workload, "anyone whose own policies allow it".to_string()),
+        };
+        row(&[client, server, format!("all: no longer isolated for {direction}"), String::new()])
+    });
+    let rows: Vec<String> = everything.chain(rows.into_iter().map(|(.., text)| text)).collect();
     let count = rows.len();
-    let rows: Vec<String> = rows.into_iter().map(|(.., text)| text).collect();
     let mut parts = match count {
         0 => vec![budget::Part::Text(
             "\n### What opens\n\nNothing: whatever can connect after it could before.\n".to_string(),
@@ -166,26 +179,25 @@ fn opens(facts: &Facts<'_>, change: &facts::Change<'_>) -> Vec<budget::Part> {
         )],
     };
     let names = |set: &BTreeSet<(&Workload, Direction)>| -> Vec<String> {
-        set.iter().map(|(workload, direction)| format!("- {} for {direction}\n", cell(&workload.to_string()))).collect()
+        let mut directions: BTreeMap<&Workload, Vec<&str>> = BTreeMap::new();
+        set.iter().for_each(|(workload, direction)| directions.entry(workload).or_default().push(direction.name()));
+        let line =
+            |(workload, of): (&Workload, Vec<&str>)| format!("- {}: {}\n", cell(&workload.to_string()), of.join(", "));
+        directions.into_iter().map(line).collect()
     };
-    for (set, heading, what) in [
-        (&change.diff.opened, "No longer isolated, so that everything is allowed:", "workloads"),
-        (&change.diff.isolated, "Isolated from now on:", "workloads"),
-    ] {
-        parts.push(budget::Part::Rows {
-            head: format!("\n{heading}\n"),
-            rows: names(set),
-            foot: String::new(),
-            what,
-            is_table: false,
-        });
-    }
+    parts.push(budget::Part::Rows {
+        head: "\nIsolated from now on, so that only what rules allow can connect:\n".to_string(),
+        rows: names(&change.diff.isolated),
+        foot: String::new(),
+        what: "workloads",
+        is_table: false,
+    });
     parts
 }
 
 /// Rules that changed.
 fn rules(facts: &Facts<'_>, change: &facts::Change<'_>) -> budget::Part {
-    let mut rows: Vec<String> = Vec::new();
+    let mut rows: Vec<(String, String)> = Vec::new();
     for policy in &change.revision.policies {
         let (set, index) = match (policy.new, policy.old) {
             (Some(new), _) => (facts.set, new),
@@ -200,7 +212,8 @@ fn rules(facts: &Facts<'_>, change: &facts::Change<'_>) -> budget::Part {
             Change::Narrowed => "it selects fewer pods, or no longer isolates a direction",
             Change::Changed => "it selects other pods, or is asked in another order",
         };
-        rows.push(row(&[sign(policy.change), cell(&id), what.to_string(), place(Part::policy(index), set)]));
+        let text = row(&[sign(policy.change), cell(&id), what.to_string(), place(Part::policy(index), set)]);
+        rows.push((id, text));
     }
     for rule in &change.revision.rules {
         let (set, part) = match (rule.new, rule.old) {
@@ -213,11 +226,16 @@ fn rules(facts: &Facts<'_>, change: &facts::Change<'_>) -> budget::Part {
         if let (Some(old), Some(_)) = (rule.old, rule.new) {
             text += &format!("<br>was: {}", cell(&words::allows(old, change.before)));
         }
-        rows.push(row(&[sign(rule.change), cell(&part.of(set).id()), text, evidence(facts, rule)]));
+        let id = part.of(set).id();
+        let text = row(&[sign(rule.change), cell(&id), text, evidence(facts, change, rule)]);
+        rows.push((id, text));
     }
     if rows.is_empty() {
         return budget::Part::Text("\n### Rules\n\nNo rule changes.\n".to_string());
     }
+    // Each policy, then its rules.
+    rows.sort_by(|(one, _), (other, _)| one.cmp(other));
+    let rows = rows.into_iter().map(|(_, text)| text).collect();
     table("### Rules", &["", "Policy", "Rule", "Evidence"], rows, "rules")
 }
 
@@ -236,12 +254,20 @@ fn place(part: Part, set: PolicySet<'_>) -> String {
     crate::finding::Place::of(&part.origin(set)).map(|place| cell(&place.to_string())).unwrap_or_default()
 }
 
-/// What was seen of the new rule.
-fn evidence(facts: &Facts<'_>, rule: &RuleChange) -> String {
-    let Some(new) = rule.new else { return String::new() };
-    let used = facts.review.rules.iter().find(|used| used.rule == new);
-    let text = used.and_then(|used| facts.review.evidence(used));
-    text.map_or("**no traffic that needs it**".to_string(), |text| cell(&text))
+/// What was seen of the rule; of one that allows more, whether anything needs that.
+fn evidence(facts: &Facts<'_>, change: &facts::Change<'_>, rule: &RuleChange) -> String {
+    let find = |review: &synth::review::Review<'_>, part: Option<Part>| {
+        review.rules.iter().find(|used| Some(used.rule) == part).cloned()
+    };
+    let (old, new) = (find(&change.review, rule.old), find(&facts.review, rule.new));
+    let Some(new) = new else {
+        let used = old.as_ref().and_then(|old| change.review.evidence(old));
+        return used.map_or("nothing used it".to_string(), |used| cell(&format!("used by {used}")));
+    };
+    let Some(text) = facts.review.evidence(&new) else { return "**no traffic that needs it**".to_string() };
+    let more = old.is_some_and(|old| new.edges.iter().all(|edge| old.edges.contains(edge)));
+    let more = if more && rule.change != Change::Narrowed { "; **nothing seen needs what is new**" } else { "" };
+    format!("{}{more}", cell(&text))
 }
 
 /// Each range that a new or wider rule names, and why.

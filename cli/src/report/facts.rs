@@ -58,6 +58,8 @@ impl Names {
 pub(super) struct Change<'a> {
     /// The policies that they replace.
     pub(super) before: PolicySet<'a>,
+    /// Those held against what was seen.
+    pub(super) review: Review<'a>,
     pub(super) revision: Revision,
     pub(super) diff: Diff<'a>,
     /// Observed edges that it stops.

@@ -46,7 +46,8 @@ pub(super) struct Thing {
 
 /// The width that a name needs.
 pub(super) fn width_of(name: &str) -> f64 {
-    (name.chars().count() as f64 * 7.2 + 44.0).clamp(96.0, 260.0)
+    // Beside it stand the marks of isolation, the number of pods and the mark of a problem.
+    (name.chars().count() as f64 * 7.8 + 84.0).clamp(110.0, 320.0)
 }
 
 /// Places things in boxes with these names, and the boxes; `edges` are pairs of things.
