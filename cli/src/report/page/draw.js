@@ -9,7 +9,6 @@ const FEW_LINES = 300;
 /** Lines in one path: more make painting slow, fewer the document large. */
 const BATCH = 60;
 const NAME_FONT = "500 13px system-ui, sans-serif";
-const TITLE_FONT = "600 13px system-ui, sans-serif";
 
 const layers = {};
 /** What the last drawing held: the region, the scale, and lines and bundles that a pointer can hit. */
@@ -52,33 +51,6 @@ const lineStandsOut = (line) => problemLinks <= FEW_LINES && isProblem(shownEdge
 
 /** Whether a line stays inside a namespace. */
 const isInside = (line) => data.nodes[line.client].box === data.nodes[line.server].box;
-
-/** Whether the names of namespaces stand in the middle of the boxes, over what is inside, as on a map of a country. */
-const titlesAbove = (px) => 1 / px < DETAIL.names;
-
-function drawBoxes(region, px) {
-  const above = titlesAbove(px);
-  const size = above ? 12 * px : Math.min(Math.max(13, 12 * px), 24);
-  const [boxes, titles] = [[], []];
-  data.namespaces.forEach((box, id) => {
-    if (!meet(box, region)) return;
-    const { x, y, width, height } = box;
-    const off = state.ns !== null && state.ns !== id ? " off" : "";
-    const inside = data.nodes.some((node) => node.box === id && node.type === "workload") ? "" : " outside";
-    boxes.push(svg("rect", { class: `box${inside}${off}`, x, y, width, height, rx: Math.min(10, 14 * px) }));
-    const text = cut(safe(box.name), ((width - (above ? 8 * px : 28)) * 13) / size, TITLE_FONT);
-    const at = above
-      ? { x: x + width / 2, y: y + height / 2, "text-anchor": "middle", "dominant-baseline": "central" }
-      : { x: x + 16, y: y + 13 + size * 0.72 };
-    if (text) titles.push(svg("text", { class: `title${off}`, ...at }, text));
-  });
-  layers.boxes.setAttribute("stroke-width", px);
-  layers.boxes.replaceChildren(...boxes);
-  layers.titles.classList.toggle("above", above);
-  layers.titles.setAttribute("font-size", size);
-  layers.titles.setAttribute("stroke-width", above ? 4 * px : 0);
-  layers.titles.replaceChildren(...titles);
-}
 
 function drawBundles(visible, px) {
   const bundles = new Map();
