@@ -30,13 +30,13 @@ function focus(pointed = hover) {
 }
 
 /**
- * After each change of the viewport. Only if it shows what is not drawn, or drawn for a scale far from this one, is it
- * drawn anew; `settle` does it in any case.
+ * After each change of the viewport. Drawn anew is only what shows something that is not drawn, or is drawn for a scale
+ * far from this one; when the map stands (`stood`), in any case.
  */
-function moved() {
+function moved(stood = false) {
   const { x, y, k } = viewport;
   const scale = k / drawn.k;
-  if (!drawn.region || scale > 1.6 || scale < 0.62 || !holds(drawn.region, viewport.region())) draw();
+  if (stood || !drawn.region || scale > 1.6 || scale < 0.62 || !holds(drawn.region, viewport.region())) draw();
   const box = data.namespaces[boxUnder(viewport.width / 2, viewport.height / 2)];
   byId("where").textContent = box && k >= DETAIL.lines && box.y < y ? safe(box.name) : "";
   layers.root.setAttribute("transform", `scale(${k}) translate(${-x} ${-y})`);
@@ -55,17 +55,23 @@ function settle() {
   }, 200);
 }
 
+/** Shows everything. */
 function fit() {
   clearTimeout(settling);
-  const from = { x: viewport.x, y: viewport.y, k: viewport.k };
+  if (state.at === null) flyToAll();
+  else state.change({ at: null }, true);
+}
+
+function flyToAll() {
+  const { x, y, k } = viewport;
   viewport.fit();
   const target = { x: viewport.x, y: viewport.y, k: viewport.k };
-  Object.assign(viewport, from);
-  state.change({ at: null }, true);
+  Object.assign(viewport, { x, y, k });
   fly(target, moved);
 }
 
 function zoomBy(factor, x, y) {
+  cancelAnimationFrame(flight);
   viewport.zoom(factor, x, y);
   moved();
   settle();
@@ -76,8 +82,10 @@ function reveal(box, most = 1, always = false) {
   if (viewport.width === 0) return;
   const target = viewport.towards(box, most, always);
   if (!target) return;
-  fly(target, moved);
-  settle();
+  fly(target, (stood) => {
+    moved(stood);
+    if (stood) settle();
+  });
 }
 
 /** The node nearest to the chosen one in a direction; without one, the first that is shown. */
@@ -133,10 +141,10 @@ function startMap() {
   // Also when its tab comes into sight.
   new ResizeObserver(measure).observe(map);
   onChange((changed) => {
-    if (changed.has("at")) stand();
+    if (changed.has("at") && viewport.width) state.at === null ? flyToAll() : stand();
     if (["q", "ns", "class", "verdict", "problems"].some((key) => changed.has(key))) draw();
     else if ([...CHOICES, "rule"].some((key) => changed.has(key))) drawFocus();
-    if (CHOICES.some((key) => changed.has(key)) && state.tab === "map") revealChosen();
+    if (state.tab === "map" && ["tab", ...CHOICES].some((key) => changed.has(key))) revealChosen();
     else if (changed.has("ns") && state.ns !== null) reveal(data.namespaces[state.ns]);
   });
 }
@@ -151,13 +159,15 @@ function measure() {
   drawn.region = null;
   stand();
   if (state.at === null) moved();
-  if (first) revealChosen();
+  // A link that says where the map stands is taken at its word.
+  if (first && state.at === null) revealChosen();
 }
 
 /** Takes the place that the hash says. */
 function stand() {
   if (state.at === null || viewport.width === 0) return;
-  const [middle, level, k] = state.at;
+  const [middle, level] = state.at;
+  const k = Math.max(ZOOM.least, Math.min(ZOOM.most, state.at[2]));
   const [x, y] = [middle - viewport.width / k / 2, level - viewport.height / k / 2];
   const stands =
     Math.abs(x - viewport.x) * k < 2 && Math.abs(y - viewport.y) * k < 2 && Math.abs(k / viewport.k - 1) < 0.01;

@@ -2,6 +2,7 @@
 
 const ZOOM = { least: 0.02, most: 3, step: 1.25 };
 const MARGIN = 28; // around a fitted map, in pixels
+const KEY = 18; // more below, for the key of the map
 
 const viewport = {
   x: 0, // left edge of the screen, in units of the map
@@ -24,9 +25,9 @@ const viewport = {
   fit() {
     const { x, y, width, height } = extent;
     const room = (size) => Math.max(size - 2 * MARGIN, 50);
-    this.k = Math.min(room(this.width) / width, room(this.height) / height, 1.15);
+    this.k = Math.min(room(this.width) / width, room(this.height - KEY) / height, 1.15);
     this.x = x + width / 2 - this.width / this.k / 2;
-    this.y = y + height / 2 - this.height / this.k / 2;
+    this.y = y + height / 2 - (this.height - KEY) / this.k / 2;
   },
 
   /** Changes the scale, and leaves the point of the map that is under (px, py) of the screen where it is. */
@@ -70,18 +71,19 @@ const holds = (outer, inner) =>
   inner.y + inner.height <= outer.y + outer.height;
 
 const calm = matchMedia("(prefers-reduced-motion: reduce)");
+/** The next step of a movement, for `cancelAnimationFrame`. */
 let flight = 0;
 
 /**
  * Moves to `target` ({x, y, k}) in a quarter of a second, at once where people asked for less motion. Calls `moved`
- * after each step.
+ * after each step, with true after the last.
  */
 function fly(target, moved) {
   cancelAnimationFrame(flight);
   const from = { x: viewport.x, y: viewport.y, k: viewport.k };
   if (calm.matches || document.hidden) {
     Object.assign(viewport, target);
-    moved();
+    moved(true);
     return;
   }
   const start = performance.now();
@@ -96,7 +98,7 @@ function fly(target, moved) {
       return a + (b - a) * eased - size / k / 2;
     };
     Object.assign(viewport, { k, x: at("x", viewport.width), y: at("y", viewport.height) });
-    moved();
+    moved(t === 1);
     if (t < 1) flight = requestAnimationFrame(step);
   };
   flight = requestAnimationFrame(step);
