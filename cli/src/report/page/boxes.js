@@ -17,7 +17,7 @@ const titleRoom = data.namespaces.reduce((least, box) => {
 function titlePlace(px) {
   if (px <= 1.35) return { size: 13, where: "inside" };
   const size = 12 * px;
-  return { size, where: size * 1.5 <= Math.min(titleRoom, 100) ? "above" : "over" };
+  return { size, where: size * 1.2 <= Math.min(titleRoom, 100) ? "above" : "over" };
 }
 
 function titleOf(box, { size, where }, px) {

@@ -59,6 +59,9 @@ const worst = around.map(({ out, in: into }) => {
   return verdict;
 });
 
+/** By node: the same, if it is one that the map shows before all else. */
+const alarm = worst.map((verdict) => (VERDICTS[verdict]?.alarm ? verdict : null));
+
 /**
  * What the map draws as one line: all edges of one client and one server. `verdict` is the worst of them, which comes
  * first in `edges`.
