@@ -77,14 +77,17 @@ function zoomBy(factor, x, y) {
   settle();
 }
 
-/** Brings a box of the map into sight. */
+/**
+ * Brings a box of the map into sight. The hash need not say so, because the choice that it holds does the same again;
+ * but where the map stood before does not hold any more.
+ */
 function reveal(box, most = 1, always = false) {
   if (viewport.width === 0) return;
   const target = viewport.towards(box, most, always);
   if (!target) return;
   fly(target, (stood) => {
     moved(stood);
-    if (stood) settle();
+    if (stood && state.at !== null) settle();
   });
 }
 
@@ -149,18 +152,19 @@ function startMap() {
   });
 }
 
-/** Takes the size of the screen. */
+/** Takes the size of the screen. What the hash says of where the map stands is taken at its word. */
 function measure() {
   const { clientWidth: width, clientHeight: height } = byId("map");
   if (width === 0 || height === 0) return;
-  const first = viewport.width === 0;
   Object.assign(viewport, { width, height });
-  if (state.at === null) viewport.fit();
   drawn.region = null;
-  stand();
-  if (state.at === null) moved();
-  // A link that says where the map stands is taken at its word.
-  if (first && state.at === null) revealChosen();
+  if (state.at !== null) {
+    stand();
+    return;
+  }
+  viewport.fit();
+  moved();
+  revealChosen(true);
 }
 
 /** Takes the place that the hash says. */
@@ -175,17 +179,33 @@ function stand() {
   moved();
 }
 
-/** Brings what is chosen into sight, close enough to be read. */
-function revealChosen() {
+/** Brings what is chosen into sight, with its neighbours as long as their names can be read then. */
+function revealChosen(atOnce = false) {
   if (pressing || !chosenIn(state)) return;
   const { nodes, lines } = focus(null);
-  for (const line of lines) if (state.node === null) nodes.add(line.client).add(line.server);
-  const boxes = [...nodes].map((id) => data.nodes[id]);
-  if (boxes.length === 0) return;
+  const all = new Set(nodes);
+  for (const line of lines) all.add(line.client).add(line.server);
+  if (all.size === 0) return;
+  const wide = frame(all);
+  const legible = Math.min(viewport.width / wide.width, viewport.height / wide.height) * 0.8 >= DETAIL.names;
+  const box = legible || nodes.size === 0 ? wide : frame(nodes);
+  if (!atOnce) {
+    reveal(box, 0.7);
+    return;
+  }
+  const target = viewport.towards(box, 0.7);
+  if (!target) return;
+  Object.assign(viewport, target);
+  moved(true);
+}
+
+/** The smallest box that holds these nodes. */
+function frame(ids) {
+  const boxes = [...ids].map((id) => data.nodes[id]);
   const [x, y] = [Math.min(...boxes.map((box) => box.x)), Math.min(...boxes.map((box) => box.y))];
   const [right, bottom] = [
     Math.max(...boxes.map((box) => box.x + box.width)),
     Math.max(...boxes.map((box) => box.y + box.height)),
   ];
-  reveal({ x, y, width: right - x, height: bottom - y }, 0.7);
+  return { x, y, width: right - x, height: bottom - y };
 }

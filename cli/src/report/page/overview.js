@@ -45,8 +45,6 @@ function unseenPart() {
 
 /** All findings of one rule: the first few of them. */
 function group([rule, ids]) {
-  const { severity } = data.findings[ids[0]];
-  const known = SEVERITIES[severity] ?? SEVERITIES.note;
   const item = (id) => {
     const subject = subjectOf(id);
     const { about, edges } = data.findings[id];
@@ -54,11 +52,10 @@ function group([rule, ids]) {
     return el("li", null, link(subject, text));
   };
   const title = VERDICTS[rule]?.label ?? STATUSES[rule]?.label ?? safe(rule);
-  const mine = VERDICTS[rule] ? { verdict: rule } : known;
   return el(
     "section",
     { class: "part group" },
-    el("h3", null, icon(mine, known.label), title, el("span", { class: "count" }, number(ids.length))),
+    el("h3", null, findingIcon(data.findings[ids[0]]), title, el("span", { class: "count" }, number(ids.length))),
     el("ul", { class: "plainlist" }, ids.slice(0, FINDINGS).map(item)),
     ids.length > FINDINGS
       ? el("p", { class: "fine" }, link({ tab: "findings", q: rule }, `all ${number(ids.length)}`))

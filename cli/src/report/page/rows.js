@@ -82,6 +82,12 @@ function edgeTable(ids, other) {
   return folded(worstFirst, 30, row, wrap);
 }
 
+/** The mark of the verdict that a finding is about; of others that of their severity. */
+function findingIcon({ rule, severity }) {
+  const known = SEVERITIES[severity] ?? SEVERITIES.note;
+  return icon(VERDICTS[rule]?.mark ? { verdict: rule } : known, known.label);
+}
+
 /** A finding: how bad, what, what to do, where. What the verdict of its edge says above is not said again. */
 function findingItem(id) {
   const finding = data.findings[id];
@@ -91,10 +97,7 @@ function findingItem(id) {
   return el(
     "li",
     { class: "finding" },
-    icon(
-      { ...SEVERITIES[finding.severity], verdict: SEVERITIES[finding.severity]?.verdict ?? "observed" },
-      safe(finding.severity),
-    ),
+    findingIcon(finding),
     el(
       "div",
       null,

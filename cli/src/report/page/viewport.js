@@ -42,16 +42,19 @@ const viewport = {
     const seen = this.region(-0.06);
     const inside = box.x >= seen.x && box.x + box.width <= seen.x + seen.width;
     const level = box.y >= seen.y && box.y + box.height <= seen.y + seen.height;
-    if (!always && inside && level && this.k >= most * 0.3) return null;
+    if (!always && inside && level && this.k >= most / 2) return null;
     const fit = Math.min((this.width * 0.8) / box.width, (this.height * 0.8) / box.height, most);
     const k = Math.max(fit, always ? 0 : Math.min(this.k, most));
-    return {
-      k,
-      x: box.x + box.width / 2 - this.width / k / 2,
-      y: box.y + box.height / 2 - this.height / k / 2,
-    };
+    return { k, x: middle(box, "x", "width", this.width / k), y: middle(box, "y", "height", this.height / k) };
   },
 };
+
+/** Where a screen of this size begins to have `box` in its middle, as far as it shows no void beside the map. */
+function middle(box, key, side, size) {
+  const wanted = box[key] + box[side] / 2 - size / 2;
+  const [first, last] = [extent[key] - size * 0.06, extent[key] + extent[side] - size * 0.94];
+  return first > last ? (first + last) / 2 : Math.max(first, Math.min(wanted, last));
+}
 
 /** The whole map. */
 const extent = (() => {
@@ -92,9 +95,9 @@ function fly(target, moved) {
     const eased = 1 - (1 - t) ** 3;
     // The scale goes by equal factors and the middle of the screen in a straight line: that is what looks even.
     const k = from.k * (target.k / from.k) ** eased;
-    const middle = (view, key, size) => view[key] + size / view.k / 2;
+    const centre = (view, key, size) => view[key] + size / view.k / 2;
     const at = (key, size) => {
-      const [a, b] = [middle(from, key, size), middle(target, key, size)];
+      const [a, b] = [centre(from, key, size), centre(target, key, size)];
       return a + (b - a) * eased - size / k / 2;
     };
     Object.assign(viewport, { k, x: at("x", viewport.width), y: at("y", viewport.height) });
