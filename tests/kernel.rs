@@ -24,7 +24,7 @@ pub fn edges(directory: &Path, args: &str) -> BTreeMap<String, u64> {
     let side = |side: &Value| match side["type"].as_str().unwrap() {
         "workload" => side["name"].as_str().unwrap().to_string(),
         "node" => format!("node {}", side["name"].as_str().unwrap()),
-        _ => side["ip"].as_str().unwrap().to_string(),
+        _ => side["ip"].as_str().or(side["cidr"].as_str()).unwrap().to_string(),
     };
     let row = |line: &str| {
         let row: Value = serde_json::from_str(line).unwrap();
@@ -144,6 +144,45 @@ fn two_nodes_are_recorded_as_they_talk() {
 /// All connections of a log.
 fn connections(directory: &Path, log: &str) -> u64 {
     edges(directory, &format!("--log {log}")).values().sum()
+}
+
+#[test]
+fn outside_addresses_beyond_those_that_are_kept_apart_become_ranges() {
+    let Some(mut network) = Network::new("many outside addresses") else { return };
+    let directory = tempfile::tempdir().unwrap();
+    let log = directory.path().join("log.db").display().to_string();
+    fs::write(directory.path().join("cluster.yaml"), CLUSTER).unwrap();
+    let addresses: Vec<String> = (1..=6).map(|last| format!("203.0.113.{last}")).collect();
+    for address in &addresses {
+        assert!(network.done(network.ip("ext", &format!("address add {address}/32 dev lo"))));
+    }
+    assert!(network.done(network.ip("n1", "route add 203.0.113.0/24 via 198.51.100.100")));
+    let listen: Vec<String> = addresses.iter().map(|address| format!("{address}:443")).collect();
+    network.serve_http("ext", &listen.iter().map(String::as_str).collect::<Vec<_>>());
+    let recorder = network.record("n1", &format!("-i any,!lo --observer n1 --max-external 2 --flush 1s --log {log}"));
+    // In two flushes, so that what is kept apart stays so.
+    for wait in [1500, 0] {
+        addresses.iter().for_each(|address| network.fetch("a1", &format!("http://{address}:443/")));
+        network.wait(Duration::from_millis(wait));
+    }
+    assert_eq!(network.stop(recorder).exit, 0);
+    let input = format!("--log {log} --cluster cluster.yaml");
+    assert_edges(
+        "with a cap",
+        &edges(directory.path(), &input),
+        &[
+            ("a1 -> 203.0.113.1:443/TCP established handshake", 2),
+            ("a1 -> 203.0.113.2:443/TCP established handshake", 2),
+            ("a1 -> 203.0.113.0/24:443/TCP established handshake", 8),
+        ],
+    );
+    let shown = run(directory.path(), &format!("flows {input}"));
+    let counted = "8 conversations with outside addresses are known by range only, 1 ranges";
+    assert!(shown.stderr.contains(counted), "{}", shown.stderr);
+    let shown = run(directory.path(), &format!("generate {input} -o -"));
+    let rule = "# name not seen: 12, folded: more addresses than the recorder keeps apart\n    - ipBlock:\n        cidr: 203.0.113.0/24\n";
+    assert!(shown.stdout.contains(rule), "{}", shown.stdout);
+    assert!(shown.stderr.contains("/a1 allows all of 203.0.113.0/24"), "{}", shown.stderr);
 }
 
 #[test]

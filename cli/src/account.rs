@@ -96,6 +96,8 @@ struct Limits {
     fragments: u64,
     /// Names of addresses left out.
     names: u64,
+    /// Conversations with outside addresses that are known by range only.
+    folded: u64,
 }
 
 #[derive(Debug, Serialize)]
@@ -133,6 +135,7 @@ impl<'a> Account<'a> {
                 dropped: tally.dropped,
                 lost: tally.lost,
                 fragments: tally.decoded.evicted,
+                folded: traffic.folded.values().sum(),
                 names: traffic.tracked.names.dropped(),
             },
             conversations: Conversations {

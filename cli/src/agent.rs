@@ -53,7 +53,7 @@ pub(crate) fn run(args: &AgentArgs) -> anyhow::Result<Exit> {
     let observer = log.observer(&args.node, Kind::Agent, &args.node, HOUR)?;
     log.adopt(observer)?;
     let bounds = Bounds { keep: args.keep, size: u64::from(args.max_log) };
-    let session = Session::new(recorder, log, observer, args.live.flush(), Some(bounds));
+    let session = Session::new(recorder, log, observer, args.live.flush(), args.live.max_external, Some(bounds));
     let status = Arc::new(Status::new(&args.node, &args.log));
     let (changes, told) = mpsc::channel(WAITING);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("no runtime")?;

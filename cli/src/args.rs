@@ -2,6 +2,7 @@
 
 mod input;
 mod recording;
+mod report;
 mod value;
 
 use std::ffi::OsString;
@@ -15,6 +16,7 @@ pub(crate) use input::{
     ClusterInput, FlowInput, Flows, LiveCluster, OptionalFlowInput, Reading, Selected, Tunnels, Window,
 };
 pub(crate) use recording::{AgentArgs, CollectArgs, LiveArgs, MergeArgs, RecordArgs, SnapshotArgs, SnapshotFormat};
+pub(crate) use report::ReportArgs;
 use value::{duration, names, percent};
 
 /// Least-privilege NetworkPolicies from recorded traffic, proved against it
@@ -146,6 +148,15 @@ Exits with 0 if all rules are needed, 1 on findings, 3 if all of them are below 
     /// Find mistakes in policies; no flows needed
     #[command(after_help = lint_help())]
     Lint(LintArgs),
+    /// What a person looks at before they merge: a page with a map, a comment for a pull request, SARIF
+    #[command(after_help = "Examples:
+  ringfence report --html report.html --log week.db --cluster dump.yaml
+  ringfence report --markdown comment.md --log week.db --cluster dump.yaml --policies pull-request/ --base main/
+  ringfence report --html - --pcap node-*.pcap --cluster dump.yaml > report.html
+
+Exits with 1 if observed traffic would be denied (or is, or nothing enforces the policies), 3 if the evidence does not suffice
+to say so, and 0 otherwise; everything else that was found is in the report.")]
+    Report(ReportArgs),
     /// Write the objects of a live cluster that the other commands need to one file
     #[command(after_help = "Examples:
   ringfence snapshot -o dump.json

@@ -208,7 +208,7 @@ pub(crate) fn run(args: &CheckArgs, out: &mut impl Write) -> anyhow::Result<Exit
 }
 
 /// A finding in the shape of all outputs; `places` are those of the policies.
-fn item(finding: &Finding<'_>, places: &BTreeMap<String, Place>) -> anyhow::Result<Item> {
+pub(crate) fn item(finding: &Finding<'_>, places: &BTreeMap<String, Place>) -> anyhow::Result<Item> {
     let details = Entry {
         kind: finding.kind.name(),
         edge: Row::new(finding.edge, finding.outcome, finding.evidence),
@@ -223,7 +223,7 @@ fn item(finding: &Finding<'_>, places: &BTreeMap<String, Place>) -> anyhow::Resu
 }
 
 /// Where each policy stands, by its id.
-fn places(policies: PolicySet<'_>) -> BTreeMap<String, Place> {
+pub(crate) fn places(policies: PolicySet<'_>) -> BTreeMap<String, Place> {
     let network = policies.network.iter().map(AnyPolicy::Network);
     let all = network.chain(policies.cluster.iter().map(AnyPolicy::Cluster));
     all.filter_map(|policy| Some((policy.id(), Place::of(&policy.origin())?))).collect()

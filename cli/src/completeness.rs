@@ -51,7 +51,7 @@ pub(crate) fn print(completeness: Option<&Completeness>, quiet: bool) -> io::Res
 }
 
 /// `learning: 12 new edges in the last hour of 3 h; about 9 % of connections would go to edges not seen yet`.
-fn sentence(learned: &Learned, window: &Window) -> String {
+pub(crate) fn sentence(learned: &Learned, window: &Window) -> String {
     let watched = window.watched();
     let (hour, quarter) = (learned.new_last_hour, learned.new_last_quarter);
     let new = match learned.last_new {
@@ -80,7 +80,7 @@ fn new_edges(count: u64) -> String {
 }
 
 /// A length of time in nanoseconds, in the two largest units that are not zero: `2 d 4 h`.
-fn duration(nanoseconds: i64) -> String {
+pub(crate) fn duration(nanoseconds: i64) -> String {
     let seconds = nanoseconds / SECOND;
     let units = [(86_400, "d"), (3600, "h"), (60, "min"), (1, "s")];
     let Some(largest) = units.iter().position(|(length, _)| seconds >= *length) else { return "a moment".to_string() };

@@ -10,6 +10,7 @@ use anyhow::{Context, bail};
 use capture::merge;
 use capture::packet::TunnelPorts;
 use capture::{CaptureFile, Decoder, LinkType, Settings, Tally, Timestamp, Tracked, Tracker};
+use ipnet::IpNet;
 use synth::inventory::{Inventory, Options};
 use synth::manifest::{Objects, Problem};
 use synth::policy::{Origin, PolicySet};
@@ -38,13 +39,15 @@ pub(crate) struct Traffic {
     pub(crate) nodes: Option<Vec<String>>,
     /// Rows of a flow log that are partly outside of the time that was asked for, and conversations in them.
     pub(crate) straddling: Option<(u64, u64)>,
+    /// Ranges that stand for outside addresses, and conversations that are written so.
+    pub(crate) folded: BTreeMap<IpNet, u64>,
 }
 
 impl Traffic {
     /// Captures whose flows are elsewhere.
     pub(crate) fn of_sources(sources: Vec<Source>, tally: Tally) -> Traffic {
         let tracked = Tracked { tally, ..Tracked::default() };
-        Traffic { tracked, sources, only_captures: true, nodes: None, straddling: None }
+        Traffic { tracked, sources, only_captures: true, nodes: None, straddling: None, folded: BTreeMap::new() }
     }
 
     /// When somebody watched, as far as it was asked for; `None` where nobody did.
@@ -94,7 +97,11 @@ pub(crate) fn cluster_with(
     if let Some(log) = log {
         objects.add_observed("flow log", log.pods()?);
     }
-    Ok(resolved(&objects, &Options { pod_ranges: input.pod_ranges.clone() }))
+    let mut cluster = resolved(&objects, &Options { pod_ranges: input.pod_ranges.clone() });
+    if let Some(log) = log {
+        cluster.inventory.fold(log.folded()?.into_keys());
+    }
+    Ok(cluster)
 }
 
 /// Objects of files and of the live cluster; both may be there, an older dump beside what is there now.
@@ -264,7 +271,7 @@ pub(crate) fn traffic(
     let files = flows.pcaps.iter().map(|path| CaptureFile::open(path)).collect::<Result<Vec<_>, _>>()?;
     let settings = Settings { turnovers: inventory.turnovers(), moments: inventory.moments(), ..Settings::default() };
     let (tracked, sources) = captures(files, settings, tunnels, (window.since, window.until), quiet)?;
-    Ok(Traffic { tracked, sources, only_captures: true, nodes: None, straddling: None })
+    Ok(Traffic { tracked, sources, only_captures: true, nodes: None, straddling: None, folded: BTreeMap::new() })
 }
 
 /// What of `--pcap` needs no look into the files.

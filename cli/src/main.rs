@@ -36,6 +36,7 @@ mod platform;
 mod ports;
 mod reach;
 mod record;
+mod report;
 mod row;
 mod sarif;
 mod selection;
@@ -78,6 +79,7 @@ fn main() -> ExitCode {
         Command::Explain(args) => explain::run(args, &mut out),
         Command::Diff(args) => diff::run(args, &mut out),
         Command::Unused(args) => unused::run(args, &mut out),
+        Command::Report(args) => report::run(args, &mut out),
         Command::Lint(args) => lint::run(args, &mut out),
         Command::Snapshot(args) => snapshot::run(args, &mut out),
         Command::Collect(args) => collect::run(args),

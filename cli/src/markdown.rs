@@ -54,7 +54,7 @@ fn plural(count: usize, word: &str) -> String {
 }
 
 /// Text that means itself in a cell of a table: names come from captures, and whoever sends packets chooses them.
-fn escaped(text: &str) -> String {
+pub(crate) fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for letter in text.chars() {
         match letter {

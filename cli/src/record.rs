@@ -4,6 +4,7 @@
 //! time of both. Capture files take the way through `feed`.
 
 pub(crate) mod clock;
+mod fold;
 mod hot;
 mod progress;
 pub(crate) mod recorder;
@@ -68,7 +69,7 @@ fn live(args: &RecordArgs, live: &LiveArgs) -> anyhow::Result<Exit> {
     let mut log = Log::create_or_open(&args.log)?;
     let id = log.observer(&observer, Kind::Record, "", HOUR)?;
     log.adopt(id)?;
-    let mut session = Session::new(recorder, log, id, live.flush(), None);
+    let mut session = Session::new(recorder, log, id, live.flush(), live.max_external, None);
     let begun = Instant::now();
     let is_over = |session: &mut Session| {
         let passed = begun.elapsed().as_nanos();

@@ -1,7 +1,7 @@
 //! The machine format of an edge: one object per (client, server, protocol, port, outcome).
 
 use serde::Serialize;
-use synth::endpoint::Endpoint;
+use synth::endpoint::{Endpoint, single};
 use synth::evidence::Evidence;
 use synth::graph::Edge;
 
@@ -11,10 +11,24 @@ use capture::Outcome;
 #[derive(Debug, Serialize)]
 #[serde(tag = "type", rename_all = "lowercase")]
 pub(crate) enum Side<'a> {
-    Workload { namespace: &'a str, kind: &'a str, name: &'a str },
-    Node { name: &'a str },
-    External { ip: String },
-    Unresolved { ip: String, reason: &'static str },
+    Workload {
+        namespace: &'a str,
+        kind: &'a str,
+        name: &'a str,
+    },
+    Node {
+        name: &'a str,
+    },
+    External {
+        #[serde(skip_serializing_if = "Option::is_none")]
+        ip: Option<String>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        cidr: Option<String>,
+    },
+    Unresolved {
+        ip: String,
+        reason: &'static str,
+    },
 }
 
 impl<'a> From<&'a Endpoint> for Side<'a> {
@@ -24,7 +38,10 @@ impl<'a> From<&'a Endpoint> for Side<'a> {
                 Side::Workload { namespace: &workload.namespace, kind: &workload.kind, name: &workload.name }
             }
             Endpoint::Node(name) => Side::Node { name },
-            Endpoint::External(ip) => Side::External { ip: ip.to_string() },
+            Endpoint::External(range) => match single(range) {
+                Some(ip) => Side::External { ip: Some(ip.to_string()), cidr: None },
+                None => Side::External { ip: None, cidr: Some(range.to_string()) },
+            },
             Endpoint::Unresolved { ip, reason } => Side::Unresolved { ip: ip.to_string(), reason: reason.text() },
         }
     }

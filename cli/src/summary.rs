@@ -114,6 +114,16 @@ pub(crate) fn traffic(traffic: &Traffic, doubts: &Doubts, cluster: &Cluster) -> 
             writeln!(err, "warning: {} {what}", number(count))?;
         }
     }
+    let folded: u64 = traffic.folded.values().sum();
+    if folded > 0 {
+        writeln!(
+            err,
+            "{} conversations with outside addresses are known by range only, {} ranges: their recorder kept no more \
+             apart (--max-external)",
+            number(folded),
+            number(traffic.folded.len() as u64)
+        )?;
+    }
     let unnamed = traffic.tracked.names.dropped();
     if unnamed > 0 {
         writeln!(err, "{} times a name of an address was left out: there are too many", number(unnamed))?;

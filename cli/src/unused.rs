@@ -133,10 +133,10 @@ impl<'a> Entry<'a> {
 }
 
 /// How long anything else has to have been watched where nobody says so, in nanoseconds.
-const RECORDINGS: i64 = 24 * 3600 * SECOND;
+pub(crate) const RECORDINGS: i64 = 24 * 3600 * SECOND;
 
 /// How long captures have to cover where nobody says so, in nanoseconds: whoever made them knew what for.
-const CAPTURES: i64 = 3600 * SECOND;
+pub(crate) const CAPTURES: i64 = 3600 * SECOND;
 
 /// Runs the command.
 pub(crate) fn run(args: &UnusedArgs, out: &mut impl Write) -> anyhow::Result<Exit> {
@@ -234,7 +234,7 @@ pub(crate) fn run(args: &UnusedArgs, out: &mut impl Write) -> anyhow::Result<Exi
 }
 
 /// A finding in the shape of all outputs.
-fn item(finding: &Finding, set: PolicySet<'_>) -> anyhow::Result<Item> {
+pub(crate) fn item(finding: &Finding, set: PolicySet<'_>) -> anyhow::Result<Item> {
     let (status, about) = (finding.status, finding.about(set));
     let place = Place::of(&finding.part.origin(set));
     let related = finding.one_of.iter().filter_map(|part| Place::of(&part.origin(set)));

@@ -154,7 +154,8 @@ impl Side {
             (Side::Any, _) => true,
             (Side::Workload { .. }, Endpoint::Workload(workload)) => self.matches_workload(workload),
             (Side::Node(name), Endpoint::Node(node)) => name.as_ref().is_none_or(|name| name == node),
-            (Side::Addresses(range), Endpoint::External(ip) | Endpoint::Unresolved { ip, .. }) => range.contains(ip),
+            (Side::Addresses(range), Endpoint::External(others)) => range.contains(others),
+            (Side::Addresses(range), Endpoint::Unresolved { ip, .. }) => range.contains(ip),
             _ => false,
         }
     }

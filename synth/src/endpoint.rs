@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::IpAddr;
 
+use ipnet::IpNet;
+
 use crate::label::Labels;
 use crate::port::ContainerPort;
 
@@ -93,8 +95,9 @@ pub enum Endpoint {
     Workload(Workload),
     /// A node, by name; pods on the host network are their node.
     Node(String),
-    /// An address outside the cluster.
-    External(IpAddr),
+    /// An address outside the cluster; or several, where an observer had no room to keep them apart and wrote down the range
+    /// that holds them. Host bits are zero.
+    External(IpNet),
     /// An address of pods or Services whose holder at that moment is not known.
     Unresolved {
         /// The address.
@@ -126,7 +129,23 @@ impl Unresolved {
     }
 }
 
+/// The address of a range that holds just one.
+pub fn single(range: &IpNet) -> Option<IpAddr> {
+    (range.prefix_len() == range.max_prefix_len()).then(|| range.addr())
+}
+
+/// The first and the last address of a range; one where there is no other.
+pub fn ends(range: &IpNet) -> impl Iterator<Item = IpAddr> + use<> {
+    let (first, last) = (range.network(), range.broadcast());
+    std::iter::once(first).chain((first != last).then_some(last))
+}
+
 impl Endpoint {
+    /// One address outside the cluster.
+    pub fn external(ip: IpAddr) -> Endpoint {
+        Endpoint::External(IpNet::from(ip))
+    }
+
     /// The workload, where it is one.
     pub fn workload(&self) -> Option<&Workload> {
         match self {
@@ -137,12 +156,15 @@ impl Endpoint {
 }
 
 impl fmt::Display for Endpoint {
-    /// `namespace/Kind/name`, `node:NAME`, the address, or `?address`.
+    /// `namespace/Kind/name`, `node:NAME`, the address or the range, or `?address`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Endpoint::Workload(workload) => workload.fmt(f),
             Endpoint::Node(name) => write!(f, "node:{name}"),
-            Endpoint::External(ip) => ip.fmt(f),
+            Endpoint::External(range) => match single(range) {
+                Some(ip) => ip.fmt(f),
+                None => range.fmt(f),
+            },
             Endpoint::Unresolved { ip, .. } => write!(f, "?{ip}"),
         }
     }

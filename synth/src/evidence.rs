@@ -34,6 +34,17 @@ impl Certainty {
             Certainty::Declared => "declared",
         }
     }
+
+    /// For people.
+    pub fn words(self) -> &'static str {
+        match self {
+            Certainty::Handshake => "handshake seen",
+            Certainty::FirstPacket => "first packet seen",
+            Certainty::Inferred => "direction inferred",
+            Certainty::Guessed => "direction guessed",
+            Certainty::Declared => "declared",
+        }
+    }
 }
 
 /// One end of an observed conversation: the address that policies see, and the pod that held it.

@@ -13,7 +13,7 @@ use std::net::IpAddr;
 
 use capture::{Protocol, Timestamp};
 
-use crate::endpoint::{Endpoint, NodeAddressKind, Workload};
+use crate::endpoint::{Endpoint, NodeAddressKind, Workload, ends};
 use crate::evaluate::{Evaluator, Party};
 use crate::graph::{Class, Edge, Graph, Key};
 use crate::inventory::Inventory;
@@ -249,7 +249,7 @@ fn parties<'a>(endpoint: &'a Endpoint, inventory: &'a Inventory) -> Vec<Party<'a
             let own = addresses.filter(|(_, kind)| **kind == NodeAddressKind::Status).map(|(ip, _)| *ip);
             own.map(|ip: IpAddr| Party::Address { ip, node: Some(name) }).collect()
         }
-        Endpoint::External(ip) => vec![Party::outside(*ip)],
+        Endpoint::External(range) => ends(range).map(Party::outside).collect(),
         Endpoint::Unresolved { .. } => Vec::new(),
     }
 }

@@ -67,6 +67,8 @@ pub struct Inventory {
     pub warnings: Vec<String>,
     /// Policies of one name of which only one counts, in words.
     pub duplicates: Vec<String>,
+    /// Ranges that observers wrote down for outside addresses which they had no room to keep apart, by their first address.
+    folded: BTreeMap<IpAddr, IpNet>,
     tenures: HashMap<IpAddr, Vec<Tenure>>,
     node_of: HashMap<IpAddr, String>,
     frontends: HashMap<(IpAddr, capture::Protocol, u16), Frontend>,
@@ -149,8 +151,20 @@ impl Inventory {
         match self.holder(ip, time) {
             Holder::Pod(pod) => Endpoint::Workload(self.pod(pod).workload.clone()),
             Holder::Node(name) => Endpoint::Node(name.to_string()),
-            Holder::External => Endpoint::External(ip),
+            Holder::External => Endpoint::External(self.folded.get(&ip).copied().unwrap_or_else(|| IpNet::from(ip))),
             Holder::Unresolved(reason) => Endpoint::Unresolved { ip, reason },
+        }
+    }
+
+    /// Says that the first address of each of `ranges` stands for the range in flows, where it is nobody's of the cluster.
+    /// Of several ranges with one first address the widest counts.
+    pub fn fold(&mut self, ranges: impl IntoIterator<Item = IpNet>) {
+        for range in ranges {
+            let range = range.trunc();
+            let known = self.folded.entry(range.network()).or_insert(range);
+            if range.prefix_len() < known.prefix_len() {
+                *known = range;
+            }
         }
     }
 

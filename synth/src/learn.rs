@@ -1,7 +1,6 @@
 //! Which edges make rules, and why the others do not.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
 
 use capture::Outcome;
 
@@ -11,6 +10,7 @@ use crate::evidence::{Certainty, Evidence};
 use crate::graph::{Class, Edge, Graph};
 use crate::inventory::Inventory;
 use crate::label::Selector;
+use crate::special::is_group_address;
 
 /// Why an edge makes no rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -129,7 +129,7 @@ pub fn decide<'a>(edge: &'a Edge, inventory: &Inventory, choices: &Choices) -> R
         Class::Probe => return Err(Reason::Probe),
         _ => {}
     }
-    if matches!(edge.key.server, Endpoint::External(ip) if is_group_address(ip)) {
+    if matches!(edge.key.server, Endpoint::External(range) if is_group_address(range.addr())) {
         return Err(Reason::Multicast);
     }
     if evidence.certainty == Certainty::Guessed {
@@ -159,14 +159,6 @@ fn is_meant(edge: &Edge, evidence: &Evidence, inventory: &Inventory) -> bool {
     };
     let declared = declared || matches!(&edge.key.server, Endpoint::Node(name) if on_host(name));
     declared || evidence.datagrams >= REPEATED_DATAGRAMS || evidence.connections >= REPEATED_SOCKETS
-}
-
-/// Multicast, broadcast, and no address at all.
-pub(crate) fn is_group_address(ip: IpAddr) -> bool {
-    match ip {
-        IpAddr::V4(ip) => ip.is_multicast() || ip.is_broadcast() || ip.is_unspecified(),
-        IpAddr::V6(ip) => ip.is_multicast() || ip.is_unspecified(),
-    }
 }
 
 /// The edges that make no rule, by reason.

@@ -12,7 +12,7 @@ use std::net::IpAddr;
 
 use capture::{Activity, Flow, Latencies, Names, Outcome, Protocol, Socket, Talks, Timestamp};
 
-use crate::endpoint::{Endpoint, Unresolved};
+use crate::endpoint::{Endpoint, Unresolved, ends, single};
 use crate::evidence::{Certainty, End, Evidence, MAX_HISTOGRAMS};
 use crate::graph::{Class, Edge, Graph, Key};
 use crate::inventory::{Backend, Frontend, Holder, Inventory};
@@ -171,7 +171,11 @@ impl Places {
                 .entry(conversation.outcome)
                 .or_insert_with(|| Box::new(Evidence::none()));
             let opened = conversation.opened().unwrap_or(Timestamp::MIN);
-            evidence.pairs.note((client, server.end), opened);
+            for client in spread(client, &client_endpoint) {
+                for server in spread(server.end, &server.endpoint) {
+                    evidence.pairs.note((client, server), opened);
+                }
+            }
             // Several backends of one workload are one edge, and the connection counts once there.
             if !first_of_key {
                 continue;
@@ -189,7 +193,10 @@ impl Places {
     fn finish(mut self, names: &Names, inventory: &Inventory) -> Resolved {
         self.edges.values_mut().flat_map(BTreeMap::values_mut).for_each(|evidence| evidence.pairs.seal());
         for (key, outcomes) in &mut self.edges {
-            if let Endpoint::External(ip) = key.server {
+            // What a range of addresses was called is not told apart.
+            if let Endpoint::External(range) = &key.server
+                && let Some(ip) = single(range)
+            {
                 for evidence in outcomes.values_mut() {
                     evidence.names = names_for(ip, &key.client, evidence, names, inventory);
                 }
@@ -221,7 +228,7 @@ impl Places {
 }
 
 fn is_metadata_key(key: &Key) -> bool {
-    matches!(key.server, Endpoint::External(ip) if is_metadata(ip))
+    matches!(key.server, Endpoint::External(range) if single(&range).is_some_and(is_metadata))
 }
 
 fn classify(key: &Key, probe: bool, api: bool) -> Class {
@@ -260,6 +267,16 @@ fn end(inventory: &Inventory, ip: IpAddr, time: Timestamp) -> End {
         _ => None,
     };
     End { ip, pod }
+}
+
+/// One end; the first and the last address of a range, so that policies are asked for both.
+fn spread(end: End, endpoint: &Endpoint) -> impl Iterator<Item = End> + use<> {
+    let range = match endpoint {
+        Endpoint::External(range) if single(range).is_none() => Some(ends(range)),
+        _ => None,
+    };
+    let one = range.is_none().then_some(end);
+    one.into_iter().chain(range.into_iter().flatten().map(|ip| End { ip, pod: None }))
 }
 
 /// The servers that a conversation may have had: one, or every backend of a Service whose choice was not seen.

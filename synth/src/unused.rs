@@ -17,7 +17,6 @@ mod needs;
 mod redundant;
 pub mod suggest;
 mod uses;
-mod words;
 
 use std::collections::BTreeMap;
 
@@ -29,9 +28,11 @@ use crate::inventory::Inventory;
 use crate::part::{self, Part, PolicyIndex, Removed};
 use crate::policy::{AnyPolicy, Direction, PolicyPort, PolicySet, PortMatch};
 use crate::render::{count, thousands};
+use crate::words;
 
 pub use broad::Suffices;
 pub use redundant::Basis;
+pub use uses::behind;
 
 /// What is said about a part of a policy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

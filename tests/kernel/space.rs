@@ -79,7 +79,7 @@ impl Network {
     }
 
     /// Runs a program to its end; whether it went well.
-    fn done(&self, mut command: Command) -> bool {
+    pub fn done(&self, mut command: Command) -> bool {
         command.status().unwrap().success()
     }
 
@@ -164,6 +164,13 @@ impl Network {
     #[track_caller]
     pub fn dig(&self, space: &str, address: &str, port: u16) {
         assert!(self.asked(space, address, port), "{space} {address}:{port}");
+    }
+
+    /// `ip` with arguments in a space.
+    pub fn ip(&self, space: &str, args: &str) -> Command {
+        let mut ip = self.within(space, "ip");
+        ip.args(args.split_whitespace());
+        ip
     }
 
     /// A connection that does not come up.

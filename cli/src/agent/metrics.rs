@@ -25,6 +25,7 @@ pub(crate) struct Status {
     connections: Counter,
     packets: Counter,
     lost: Counter,
+    folded: Counter,
     edges: Gauge,
     new_edges: Gauge,
     held: Gauge,
@@ -48,11 +49,16 @@ impl Status {
         let (connections, packets, lost) = (Counter::default(), Counter::default(), Counter::default());
         let gauges: [Gauge; 5] = Default::default();
         let [edges, new_edges, held, interfaces, unwritten] = gauges;
-        let changes = Counter::default();
+        let (changes, folded) = (Counter::default(), Counter::default());
         let written = Gauge::<f64, AtomicU64>::default();
         registry.register("connections", "Connections and UDP conversations counted", connections.clone());
         registry.register("packets", "Packets that passed the in-kernel filter", packets.clone());
         registry.register("packets_lost", "Packets that passed and were lost: there was no room", lost.clone());
+        registry.register(
+            "external_folded",
+            "Conversations with outside addresses that were written as ranges: there are too many",
+            folded.clone(),
+        );
         registry.register("edges", "Different clients and servers among conversations that worked", edges.clone());
         registry.register("edges_new", "Edges first seen within the last hour", new_edges.clone());
         registry.register("conversations_held", "Conversations in memory", held.clone());
@@ -74,6 +80,7 @@ impl Status {
             connections,
             packets,
             lost,
+            folded,
             edges,
             new_edges,
             held,
@@ -107,6 +114,7 @@ impl Status {
         count(&self.connections, progress.connections);
         count(&self.packets, progress.packets);
         count(&self.lost, progress.lost);
+        count(&self.folded, session.folded);
         set(&self.edges, progress.edges);
         set(&self.new_edges, progress.new_edges);
         set(&self.held, progress.held);

@@ -96,6 +96,9 @@ pub(crate) struct LiveArgs {
     /// Also look for server names in TLS, at a price for every packet
     #[arg(long)]
     pub(crate) server_names: bool,
+    /// Outside addresses kept apart; beyond them ranges are written, /24 or /64 and then wider ones
+    #[arg(long, value_name = "N", default_value_t = 10_000)]
+    pub(crate) max_external: usize,
     /// How often the log is written: what a crash can lose
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = duration)]
     pub(crate) flush: i64,

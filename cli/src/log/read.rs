@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 
 use capture::{Names, Timestamp};
+use ipnet::IpNet;
 use synth::manifest::ObservedPod;
 
 use super::row::{self, Recorded};
@@ -104,6 +105,19 @@ impl Log {
         };
         all(&FLOW)?;
         all(&PENDING)
+    }
+
+    /// Ranges that stand for outside addresses, and how many conversations of all observers are written so.
+    pub(crate) fn folded(&self) -> anyhow::Result<BTreeMap<IpNet, u64>> {
+        let mut statement = self.connection.prepare("SELECT range, sum(connections) FROM fold GROUP BY range")?;
+        let mut rows = statement.query([])?;
+        let mut folded = BTreeMap::new();
+        while let Some(row) = rows.next()? {
+            let text = row.get_ref(0)?.as_str()?;
+            let range = text.parse().map_err(|_| damaged(&format!("{text:?} is no range")))?;
+            folded.insert(range, row.get::<_, i64>(1)? as u64);
+        }
+        Ok(folded)
     }
 
     /// The names of all observers.

@@ -89,6 +89,15 @@ CREATE TABLE tenure (
   PRIMARY KEY (observer, address, pod, since)
 ) STRICT, WITHOUT ROWID;
 
+-- Ranges that stand for outside addresses of which there were too many to keep apart: in flow and pending the first address
+-- of such a range means all of it.
+CREATE TABLE fold (
+  observer INTEGER NOT NULL,
+  range TEXT NOT NULL,            -- ADDRESS/LENGTH
+  connections INTEGER NOT NULL,   -- conversations of which a side is written so
+  PRIMARY KEY (observer, range)
+) STRICT, WITHOUT ROWID;
+
 -- Names that stood for addresses: from DNS answers and TLS server names.
 CREATE TABLE name (
   observer INTEGER NOT NULL,

@@ -100,6 +100,8 @@ pub(super) const TENURE: Table = Table {
     name: "tenure",
     columns: &[("observer", Key), ("address", Key), ("pod", Key), ("since", Key), ("until", Max)],
 };
+pub(super) const FOLD: Table =
+    Table { name: "fold", columns: &[("observer", Key), ("range", Key), ("connections", Count)] };
 pub(super) const NAME: Table =
     Table { name: "name", columns: &[("observer", Key), ("address", Key), ("name", Key), ("asker", Key)] };
 pub(super) const COVERAGE: Table = Table {
@@ -140,8 +142,8 @@ pub(super) const SKEW: Table =
     Table { name: "skew", columns: &[("observer", Key), ("one", Key), ("two", Key), ("ahead", Max)] };
 
 /// All tables but the seal; observers first, because the others name them.
-pub(super) const TABLES: [&Table; 10] =
-    [&OBSERVER, &FLOW, &PENDING, &POD, &TENURE, &NAME, &COVERAGE, &INTERFACE, &TALLY, &SKEW];
+pub(super) const TABLES: [&Table; 11] =
+    [&OBSERVER, &FLOW, &PENDING, &POD, &TENURE, &FOLD, &NAME, &COVERAGE, &INTERFACE, &TALLY, &SKEW];
 
 impl Table {
     /// How many columns the key has.

@@ -112,6 +112,7 @@ prop_compose! {
             tenures: vec![Tenure {
                 address, pod: "u1".to_string(), since: Timestamp(0), until: (until > 0).then_some(Timestamp(until)),
             }],
+            folded: (until > 1).then(|| ("203.0.113.0/24".parse().unwrap(), packets)).into_iter().collect(),
             names: vec![(address, format!("name-{version}.example"), address)],
             sources: vec![Source {
                 id: "eth0".to_string(), run: 0, name: "eth0".to_string(), position: 0,

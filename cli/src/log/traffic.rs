@@ -65,6 +65,7 @@ impl Log {
             sources,
             only_captures,
             nodes,
+            folded: self.folded()?,
             straddling: (straddling.rows > 0).then_some((straddling.rows, straddling.conversations)),
         })
     }

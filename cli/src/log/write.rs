@@ -5,13 +5,14 @@ use std::net::IpAddr;
 
 use anyhow::Context;
 use capture::{Flow, Tally, Timestamp};
+use ipnet::IpNet;
 use rusqlite::types::{Value, ValueRef};
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params_from_iter};
 
 use super::coverage;
 use super::open::tell;
 use super::seal::{Seals, checksum};
-use super::table::{FLOW, Mode, NAME, OBSERVER, PENDING, POD, SKEW, TENURE, Table};
+use super::table::{FLOW, FOLD, Mode, NAME, OBSERVER, PENDING, POD, SKEW, TENURE, Table};
 use super::{Kind, Log, ObserverId, row};
 use crate::source::Source;
 
@@ -29,6 +30,8 @@ pub(crate) struct Batch {
     pub(crate) pods: Vec<KnownPod>,
     /// Tenures that are new or have ended.
     pub(crate) tenures: Vec<Tenure>,
+    /// Ranges that stand for outside addresses, and how many conversations since.
+    pub(crate) folded: BTreeMap<IpNet, u64>,
     /// Address, name and asker.
     pub(crate) names: Vec<(IpAddr, String, IpAddr)>,
     /// What was watched; counters count what came since.
@@ -169,6 +172,10 @@ impl Writer<'_> {
             let until = until.map_or(Value::Null, |until| Value::Integer(until.0));
             let columns = vec![text(&address.to_string()), text(pod), Value::Integer(since.0), until];
             self.put(&TENURE, &with(columns), Mode::Join)?;
+        }
+        for (range, connections) in &batch.folded {
+            let count = Value::Integer(i64::try_from(*connections).unwrap_or(i64::MAX));
+            self.put(&FOLD, &with(vec![text(&range.to_string()), count]), Mode::Add)?;
         }
         for (address, name, asker) in &batch.names {
             let columns = vec![text(&address.to_string()), text(name), text(&asker.to_string())];

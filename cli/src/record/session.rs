@@ -7,6 +7,7 @@ use capture::file::Interface;
 use capture::packet::Skipped;
 use capture::{LinkType, Timestamp};
 
+use super::fold::Fold;
 use super::recorder::{Harvest, Progress, Recorder, Watched};
 use crate::log::{Batch, KnownPod, Log, ObserverId, Tenure};
 use crate::source::Source;
@@ -46,18 +47,22 @@ pub(crate) struct Session {
     bounds: Option<Bounds>,
     /// When the log was last held against them.
     bounded: Instant,
+    fold: Fold,
+    /// Conversations with outside addresses of which only a range was written.
+    pub(crate) folded: u64,
     /// Pods and tenures that are new.
     pods: Vec<KnownPod>,
     tenures: Vec<Tenure>,
 }
 
 impl Session {
-    /// Records into `log`, `every` so often.
+    /// Records into `log`, `every` so often; `max_external` outside addresses are kept apart.
     pub(crate) fn new(
         recorder: Recorder,
         log: Log,
         observer: ObserverId,
         every: Duration,
+        max_external: usize,
         bounds: Option<Bounds>,
     ) -> Session {
         Session {
@@ -70,6 +75,8 @@ impl Session {
             every,
             bounds,
             bounded: Instant::now(),
+            fold: Fold::new(max_external),
+            folded: 0,
             pods: Vec::new(),
             tenures: Vec::new(),
             recorder,
@@ -105,6 +112,7 @@ impl Session {
     /// Notes what is known of pods.
     pub(crate) fn note(&mut self, pod: Option<KnownPod>, tenure: Option<Tenure>) {
         if let Some(tenure) = &tenure {
+            self.fold.is_inside(tenure.address);
             self.recorder.changes_hands(tenure.address, tenure.until.unwrap_or(tenure.since));
         }
         self.pods.extend(pod);
@@ -173,13 +181,19 @@ impl Session {
     }
 
     fn batch(&mut self, harvest: Harvest) -> Batch {
-        let Harvest { at, flushed, watched, counters, mut tally, unnamed, set } = harvest;
+        let Harvest { at, mut flushed, watched, counters, mut tally, unnamed, set } = harvest;
         // Every frame is in one bucket.
         let foreign: u64 = watched.iter().map(|watched| watched.foreign).sum();
         if foreign > 0 {
             tally.decoded.frames += foreign;
             *tally.decoded.skipped.entry(Skipped::Foreign).or_default() += foreign;
         }
+        self.recorder.own_addresses().iter().for_each(|ip| self.fold.is_inside(*ip));
+        let folded = self.fold.rows(&mut flushed.rows);
+        self.folded += folded.values().sum::<u64>();
+        // Attempts that wait are told anew each time, and are counted when they are over.
+        let waiting = self.fold.rows(&mut flushed.pending).into_keys().map(|range| (range, 0));
+        let folded = waiting.chain(folded).collect();
         let mut sources: Vec<Source> = watched.iter().map(|watched| source(watched, at)).collect();
         if let Some(set) = set {
             self.started = set.after;
@@ -196,6 +210,7 @@ impl Session {
         Batch {
             counted: flushed.rows,
             pending: flushed.pending,
+            folded,
             names: flushed.names.iter().map(|(ip, name, asker)| (ip, name.to_string(), asker)).collect(),
             sources,
             tally,

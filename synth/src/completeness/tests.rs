@@ -7,7 +7,7 @@ const MINUTE: i64 = 60 * SECOND;
 
 fn endpoint(name: &str) -> Endpoint {
     match name.parse() {
-        Ok(ip) => Endpoint::External(ip),
+        Ok(ip) => Endpoint::external(ip),
         Err(_) => {
             Endpoint::Workload(Workload { namespace: "shop".into(), kind: "Deployment".into(), name: name.into() })
         }

@@ -114,7 +114,7 @@ fn workloads<'g>(endpoint: &'g Endpoint, inventory: &'g Inventory) -> Vec<&'g Wo
 /// The addresses that an endpoint without pods may have.
 fn addresses<'g>(endpoint: &'g Endpoint, inventory: &'g Inventory) -> impl Iterator<Item = IpAddr> + 'g {
     let (one, node) = match endpoint {
-        Endpoint::External(ip) => (Some(*ip), None),
+        Endpoint::External(range) => (Some(range.addr()), None),
         Endpoint::Node(name) => (None, inventory.nodes.get(name)),
         Endpoint::Workload(_) | Endpoint::Unresolved { .. } => (None, None),
     };

@@ -59,7 +59,7 @@ fn api_server(inventory: &Inventory) -> (Vec<Endpoint>, &'static str) {
         .keys()
         .map(|ip| match inventory.node_name(*ip) {
             Some(name) => Endpoint::Node(name.to_string()),
-            None => Endpoint::External(*ip),
+            None => Endpoint::external(*ip),
         })
         .collect();
     if !servers.is_empty() {

@@ -8,7 +8,7 @@ use ipnet::IpNet;
 
 use super::{peer, port};
 use crate::declare::{Declared, Side};
-use crate::endpoint::Endpoint;
+use crate::endpoint::{Endpoint, single};
 use crate::evidence::{Certainty, Evidence};
 use crate::graph::{Class, Edge, Graph};
 use crate::inventory::{Inventory, PodId};
@@ -39,7 +39,7 @@ enum Other {
     Node(String),
     /// An address of a node, and which node's.
     NodeAddress(IpAddr, String),
-    External(IpAddr),
+    External(IpNet),
     Range(IpNet),
     /// Any outside address of a family, IPv4 where true.
     World(bool),
@@ -138,7 +138,7 @@ impl<'a> Grants<'a> {
         match endpoint {
             Endpoint::Workload(workload) => self.groups.of(workload).map(Other::Group),
             Endpoint::Node(name) => Some(Other::Node(name.clone())),
-            Endpoint::External(ip) => Some(Other::External(*ip)),
+            Endpoint::External(range) => Some(Other::External(*range)),
             Endpoint::Unresolved { .. } => None,
         }
     }
@@ -235,7 +235,7 @@ impl<'a> Grants<'a> {
         for (client, ip) in frontends {
             if let Some(group) = self.group(client) {
                 let granted = self.by_group.entry((group, Direction::Egress)).or_default();
-                let ports = granted.entry(Other::External(*ip)).or_default();
+                let ports = granted.entry(Other::External(IpNet::from(*ip))).or_default();
                 for protocol in [Protocol::Udp, Protocol::Tcp] {
                     ports.entry((protocol, 53)).or_default();
                 }
@@ -316,7 +316,8 @@ impl<'a> Grants<'a> {
             for ip in addresses {
                 // An API server need not be a node of the cluster.
                 let Some(name) = self.inventory.node_name(ip) else {
-                    granted.entry(Other::External(ip)).or_default().entry((protocol, port)).or_default();
+                    let outside = granted.entry(Other::External(IpNet::from(ip))).or_default();
+                    outside.entry((protocol, port)).or_default();
                     continue;
                 };
                 let label = match &reason {
@@ -352,11 +353,11 @@ impl<'a> Grants<'a> {
 
     /// A port that the world reaches through a Service is open to all outside addresses of the families seen.
     fn open_to_world(&self, group: usize, granted: &mut BTreeMap<Other, Ports<'a>>) {
-        let mut clients: BTreeMap<(Protocol, u16), BTreeSet<IpAddr>> = BTreeMap::new();
+        let mut clients: BTreeMap<(Protocol, u16), BTreeSet<IpNet>> = BTreeMap::new();
         for (other, ports) in granted.iter() {
-            if let Other::External(ip) = other {
+            if let Other::External(range) = other {
                 for port in ports.keys() {
-                    clients.entry(*port).or_default().insert(*ip);
+                    clients.entry(*port).or_default().insert(*range);
                 }
             }
         }
@@ -364,15 +365,15 @@ impl<'a> Grants<'a> {
             if clients.len() < PUBLIC_ADDRESSES || self.public_services(group, protocol, port).next().is_none() {
                 continue;
             }
-            for ip in clients {
-                let external = Other::External(ip);
+            for range in clients {
+                let external = Other::External(range);
                 let Some(seen) = granted.get_mut(&external).and_then(|ports| ports.remove(&(protocol, port))) else {
                     continue;
                 };
                 if granted.get(&external).is_some_and(BTreeMap::is_empty) {
                     granted.remove(&external);
                 }
-                let world = granted.entry(Other::World(ip.is_ipv4())).or_default();
+                let world = granted.entry(Other::World(range.addr().is_ipv4())).or_default();
                 world.entry((protocol, port)).or_default().extend(seen);
             }
         }
@@ -389,7 +390,7 @@ impl<'a> Grants<'a> {
         let namespace = &self.groups.get(group).namespace;
         let mut peers: Vec<(Peer, String)> = Vec::new();
         let mut addresses: BTreeMap<bool, BTreeMap<IpAddr, &Ports<'a>>> = BTreeMap::new();
-        let mut outside: BTreeMap<IpAddr, &Ports<'a>> = BTreeMap::new();
+        let mut outside: BTreeMap<IpNet, &Ports<'a>> = BTreeMap::new();
         for (other, seen) in others {
             match other {
                 Other::Group(index) => {
@@ -401,8 +402,8 @@ impl<'a> Grants<'a> {
                     peers.push((peer::block(IpNet::from(*ip)), format!("node:{name}")));
                     addresses.entry(true).or_default().insert(*ip, seen);
                 }
-                Other::External(ip) => {
-                    outside.insert(*ip, seen);
+                Other::External(range) => {
+                    outside.insert(*range, seen);
                 }
                 Other::Range(range) => {
                     let reasons = self.declared.get(range).into_iter().flatten().cloned().collect::<Vec<_>>();
@@ -417,10 +418,20 @@ impl<'a> Grants<'a> {
                 Other::Node(_) => {}
             }
         }
-        for range in peer::exact(&outside.keys().copied().collect()) {
-            let inside: Vec<&Ports<'a>> =
-                outside.iter().filter(|(ip, _)| range.contains(*ip)).map(|(_, seen)| *seen).collect();
-            peers.push((peer::block(range), outside_note(&inside)));
+        for range in peer::exact(outside.keys().copied()) {
+            let inside = || outside.iter().filter(|(part, _)| range.contains(*part));
+            let ports: Vec<&Ports<'a>> = inside().map(|(_, seen)| *seen).collect();
+            let mut note = outside_note(&ports);
+            let folded = inside().filter(|(part, _)| single(part).is_none()).count();
+            if folded > 0 {
+                note.push_str(if note.is_empty() { "" } else { ", " });
+                note.push_str("folded: more addresses than the recorder keeps apart");
+                findings.push(format!(
+                    "{direction} of {} allows all of {range}: the recorder met more outside addresses than it keeps apart                      (--max-external)",
+                    self.groups.get(group).workloads[0],
+                ));
+            }
+            peers.push((peer::block(range), note));
         }
         if outside.len() > MANY_ADDRESSES {
             findings.push(format!(
@@ -488,7 +499,7 @@ impl<'a> Grants<'a> {
         let (first, last) = (first.date(), last.date());
         line.push_str(&if first == last { format!(", {first}") } else { format!(", {first} .. {last}") });
         let how: BTreeSet<Certainty> = seen.iter().map(|seen| seen.evidence.certainty).collect();
-        let how: Vec<&str> = how.into_iter().map(words).collect();
+        let how: Vec<&str> = how.into_iter().map(Certainty::words).collect();
         line.push_str(&format!(", {}", how.join(" and ")));
         if seen.iter().any(|seen| seen.outcome == Outcome::OneWay) {
             line.push_str(", no answer seen");
@@ -553,14 +564,4 @@ fn outside_note(inside: &[&Ports<'_>]) -> String {
         name = if dns || seen.is_empty() { "DNS resolver".to_string() } else { "name not seen".to_string() };
     }
     if count == 0 { name } else { format!("{name}: {}", thousands(count)) }
-}
-
-fn words(certainty: Certainty) -> &'static str {
-    match certainty {
-        Certainty::Handshake => "handshake seen",
-        Certainty::FirstPacket => "first packet seen",
-        Certainty::Inferred => "direction inferred",
-        Certainty::Guessed => "direction guessed",
-        Certainty::Declared => "declared",
-    }
 }

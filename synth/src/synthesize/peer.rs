@@ -35,9 +35,9 @@ pub(super) fn world(ipv4: bool, pod_ranges: &[IpNet]) -> Peer {
     Peer::Block(Block { cidr, except: pod_ranges.iter().filter(same).copied().collect() })
 }
 
-/// Addresses as ranges that hold exactly them.
-pub(super) fn exact(addresses: &BTreeSet<IpAddr>) -> Vec<IpNet> {
-    let mut ranges = IpNet::aggregate(&addresses.iter().map(|ip| IpNet::from(*ip)).collect());
+/// Ranges as the fewest that hold exactly the same addresses.
+pub(super) fn exact(ranges: impl Iterator<Item = IpNet>) -> Vec<IpNet> {
+    let mut ranges = IpNet::aggregate(&ranges.collect());
     ranges.sort();
     ranges
 }

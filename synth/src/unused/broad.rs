@@ -9,7 +9,6 @@ use ipnet::IpNet;
 
 use super::matched::Workloads;
 use super::uses::{Use, Uses};
-use super::words;
 use crate::cluster::{ClusterPeer, ClusterPort};
 use crate::endpoint::Workload;
 use crate::evaluate::Options;
@@ -19,6 +18,7 @@ use crate::policy::{Block, Direction, Namespaces, Peer, Peers, PolicyPort, Polic
 use crate::port::PortRange;
 use crate::select::Groups;
 use crate::synthesize::PUBLIC_ADDRESSES;
+use crate::words;
 
 /// A selector is too broad if fewer than one in so many of the workloads that it matches used it; so is a range of ports.
 const FEW: usize = 10;

@@ -109,6 +109,11 @@ pub fn gate(
     }
 }
 
+/// What is missing before silence means anything at all, whatever it is about.
+pub fn shortcomings(gate: &Gate, watch: &Watch) -> Vec<String> {
+    too_short(gate, watch).into_iter().chain(of_all(gate, watch)).collect()
+}
+
 /// What is missing for every finding.
 fn of_all(gate: &Gate, watch: &Watch) -> Vec<String> {
     let mut missing = Vec::new();
@@ -144,19 +149,29 @@ fn of_all(gate: &Gate, watch: &Watch) -> Vec<String> {
     missing
 }
 
+/// Whether anything was watched for long enough.
+fn too_short(gate: &Gate, watch: &Watch) -> Option<String> {
+    let asked = duration(gate.min_window);
+    let Some(window) = &watch.window else { return Some(format!("nothing was watched ({asked} are asked for)")) };
+    let all = window.watched();
+    if all >= gate.min_window {
+        return None;
+    }
+    let gaps = match window.gaps().len() {
+        0 => String::new(),
+        1 => ", with a gap".to_string(),
+        count => format!(", with {count} gaps"),
+    };
+    Some(format!("only {} were watched{gaps} ({asked} are asked for)", duration(all)))
+}
+
 /// Whether the policy was watched for long enough.
 fn window(gate: &Gate, watch: &Watch, policy: AnyPolicy<'_>) -> Vec<String> {
     let asked = duration(gate.min_window);
-    let Some(window) = &watch.window else { return vec![format!("nothing was watched ({asked} are asked for)")] };
-    let all = window.watched();
-    if all < gate.min_window {
-        let gaps = match window.gaps().len() {
-            0 => String::new(),
-            1 => ", with a gap".to_string(),
-            count => format!(", with {count} gaps"),
-        };
-        return vec![format!("only {} were watched{gaps} ({asked} are asked for)", duration(all))];
+    if let Some(short) = too_short(gate, watch) {
+        return vec![short];
     }
+    let Some(window) = &watch.window else { return Vec::new() };
     let Some(created) = policy.created().filter(|created| *created > window.from()) else { return Vec::new() };
     let since = window.watched_between(created, window.to());
     if since < gate.min_window {
@@ -217,7 +232,7 @@ impl<'a> About<'a> {
         let peers_seen = !self.others && self.blocks.is_empty() && !self.peers.is_empty();
         let peers_seen = peers_seen && !self.peers.iter().any(|workload| blind(&workload));
         (!subject.is_empty() && !peers_seen)
-            .then(|| format!("pods of {} were not watched", super::words::some(&subject)))
+            .then(|| format!("pods of {} were not watched", crate::words::some(&subject)))
     }
 
     /// Workloads on nodes of which nothing was seen.
@@ -233,7 +248,7 @@ impl<'a> About<'a> {
         let at_peers = !self.others && self.blocks.is_empty() && !peers.is_empty() && !is_unseen(&peers);
         (is_unseen(&subject) && !at_peers).then(|| {
             let nodes: Vec<String> = subject.into_iter().collect();
-            format!("nothing of node {} was seen", super::words::some(&nodes))
+            format!("nothing of node {} was seen", crate::words::some(&nodes))
         })
     }
 
@@ -275,7 +290,7 @@ impl<'a> About<'a> {
         let holds = |block: &&&Block| nodes.iter().any(|ip| block.contains(**ip));
         let blocks: Vec<String> = self.blocks.iter().filter(holds).map(|block| block.cidr.to_string()).collect();
         (!blocks.is_empty()).then(|| {
-            let blocks = super::words::some(&blocks);
+            let blocks = crate::words::some(&blocks);
             format!("{blocks} holds addresses of nodes, whose own connections are not captured everywhere")
         })
     }

@@ -48,7 +48,7 @@ impl<'a> Workloads<'a> {
             return absent.map(|name| format!("nothing of namespace {name} is in the input")).collect();
         }
         let unlabelled: Vec<String> = inventory.unlabelled.iter().cloned().collect();
-        vec![format!("the labels of namespaces are not in the input: {}", super::words::some(&unlabelled))]
+        vec![format!("the labels of namespaces are not in the input: {}", crate::words::some(&unlabelled))]
     }
 
     /// What selects the pods of each.

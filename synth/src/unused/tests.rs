@@ -117,7 +117,7 @@ fn graph(flows: &[(Index, Index, Index, Outcome)], inventory: &Inventory) -> Gra
     }
     let endpoint = |end: &End| match end.pod {
         Some(pod) => Endpoint::Workload(inventory.pod(pod).workload.clone()),
-        None => Endpoint::External(end.ip),
+        None => Endpoint::external(end.ip),
     };
     let mut edges: BTreeMap<Key, BTreeMap<Outcome, Box<Evidence>>> = BTreeMap::new();
     for (number, (pair, port, protocol, outcome)) in (1i64..).zip(flows) {

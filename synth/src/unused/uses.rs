@@ -203,6 +203,20 @@ impl Uses {
     }
 }
 
+/// The rules behind an edge: those that allow a side of any of its connections, sorted.
+pub fn behind(edge: &Edge, evidence: &Evidence, evaluator: &Evaluator<'_>, inventory: &Inventory) -> Vec<Part> {
+    let mut rules = BTreeSet::new();
+    for (client, server) in evidence.pairs.keys() {
+        let (from, to) = (party(client, inventory), party(server, inventory));
+        let verdict = evaluator.verdict(from, to, edge.key.protocol, edge.key.port);
+        for direction in Direction::ALL.into_iter().filter(|it| *it == Direction::Egress || !is_translated(evidence)) {
+            let ways = alternatives(verdict.side(direction), direction, evaluator, (from, to), edge);
+            rules.extend(ways.into_iter().map(|way| way.rule));
+        }
+    }
+    rules.into_iter().collect()
+}
+
 /// Whether the peer of a direction may be somebody else than it seems: the address of a pod that nobody knows, or somebody
 /// outside who came through a Service, whose address a node may have replaced by its own behind this view.
 fn is_doubtful(edge: &Edge, evidence: &Evidence, direction: Direction) -> bool {

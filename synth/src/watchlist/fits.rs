@@ -1,18 +1,18 @@
 //! Whether a row of an edge is what a rule looks for.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 
 use capture::{Outcome, Talk};
 
 use super::rule::{ApiClient, Named, Party, Ports, Rule, Seen, Tls, Watchlist, Who};
 use super::{Options, Row};
-use crate::endpoint::{Endpoint, Workload};
+use crate::endpoint::{Endpoint, Workload, single};
 use crate::evidence::Certainty;
 use crate::graph::{Class, Edge};
 use crate::inventory::Inventory;
-use crate::learn::is_group_address;
 use crate::pattern::is_like;
+use crate::special::{is_group_address, is_private};
 
 /// What rules ask about besides the edge.
 pub(super) struct Context<'a> {
@@ -87,9 +87,11 @@ impl Context<'_> {
             Endpoint::Workload(_) => Who::Pod,
             Endpoint::Node(_) => Who::Node,
             Endpoint::Unresolved { .. } => Who::Unresolved,
-            Endpoint::External(ip) if self.api_servers.contains_key(ip) => Who::ApiServer,
-            Endpoint::External(ip) if is_group_address(*ip) => Who::Everybody,
-            Endpoint::External(ip) if is_private(*ip) => Who::Private,
+            Endpoint::External(range) if single(range).is_some_and(|ip| self.api_servers.contains_key(&ip)) => {
+                Who::ApiServer
+            }
+            Endpoint::External(range) if is_group_address(range.addr()) => Who::Everybody,
+            Endpoint::External(range) if is_private(range.addr()) => Who::Private,
             Endpoint::External(_) => Who::Internet,
         }
     }
@@ -144,59 +146,5 @@ fn is_across_namespaces(row: &Row<'_>) -> bool {
     match (row.edge.key.client.workload(), row.edge.key.server.workload()) {
         (Some(client), Some(server)) => client.namespace != server.namespace,
         _ => false,
-    }
-}
-
-/// Whether an address is not routed on the Internet (IANA special-purpose address registries): private use, shared, link
-/// local, loopback, benchmarking and reserved ones. Documentation addresses count as the Internet, for which they stand.
-fn is_private(ip: IpAddr) -> bool {
-    match ip {
-        IpAddr::V4(ip) => {
-            let [a, b, ..] = ip.octets();
-            ip.is_private()
-                || ip.is_link_local()
-                || ip.is_loopback()
-                || a == 0
-                || a >= 240
-                || a == 100 && b & 0b1100_0000 == 64
-                || a == 198 && b & 0b1111_1110 == 18
-                || ip.octets()[..3] == [192, 0, 0]
-        }
-        IpAddr::V6(ip) => {
-            // IPv4 in NAT64 (RFC 6052) is as private as it is itself.
-            if let [0x64, 0xff9b, 0, 0, 0, 0, high, low] = ip.segments() {
-                return is_private(Ipv4Addr::from(u32::from(high) << 16 | u32::from(low)).into());
-            }
-            ip.is_loopback() || ip.is_unspecified() || ip.is_unique_local() || ip.is_unicast_link_local()
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_private() {
-        for (ip, private) in [
-            ("10.1.2.3", true),
-            ("172.31.0.1", true),
-            ("172.32.0.1", false),
-            ("192.168.0.1", true),
-            ("100.64.0.1", true),
-            ("100.128.0.1", false),
-            ("169.254.169.254", true),
-            ("198.19.0.1", true),
-            ("192.0.0.192", true),
-            ("168.63.129.16", false),
-            ("203.0.113.9", false),
-            ("fd00:ec2::254", true),
-            ("fe80::1", true),
-            ("64:ff9b::a00:1", true),
-            ("64:ff9b::808:808", false),
-            ("2001:db8::1", false),
-        ] {
-            assert_eq!(is_private(ip.parse().unwrap()), private, "{ip}");
-        }
     }
 }

@@ -129,3 +129,36 @@ fn nor_can_a_name_by_the_line_breaks_of_yaml_1_1() {
         assert!(!text(&plan).contains(breaking), "{breaking:?}");
     }
 }
+
+#[test]
+fn a_range_that_a_recorder_folded_is_allowed_as_it_is_and_found() {
+    let mut inventory = cluster(&[]);
+    let ranges = ["203.0.113.0/24", "10.0.2.128/25", "2001:db8:7::/64"];
+    inventory.fold(ranges.map(|range| range.parse().unwrap()));
+    let flows = [
+        "TCP web-1:1 > 203.0.113.0:443",
+        "TCP web-1:2 > 198.51.100.7:443",
+        "TCP web-1:3 > 2001:db8:7:::443",
+        // Pods have their addresses there: an observer that did not know it says nothing about any of them.
+        "TCP web-1:4 > 10.0.2.128:443",
+        "TCP 203.0.113.0:5 > api-1:8080",
+    ];
+    let plan = planned(&flows, &inventory, &Options::default());
+    assert_eq!(egress(&plan, "shop/web"), ["198.51.100.7/32, 203.0.113.0/24, 2001:db8:7::/64 : 443/TCP"]);
+    assert_eq!(ingress(&plan, "shop/api"), ["203.0.113.0/24 : 8080/TCP"]);
+    assert!(text(&plan).contains("# name not seen: 1, folded: more addresses than the recorder keeps apart\n"));
+    let folded: Vec<&String> = plan.findings.iter().filter(|finding| finding.contains("--max-external")).collect();
+    assert_eq!(folded.len(), 3, "{folded:?}");
+    // A rule for its first address does not allow the whole of it.
+    let narrow = "{apiVersion: networking.k8s.io/v1, kind: NetworkPolicy, metadata: {name: api, namespace: shop}, spec: {podSelector: {matchLabels: {app: api}}, \
+                  ingress: [{from: [{ipBlock: {cidr: 203.0.113.0/25}}]}]}}";
+    let policies = load(&[narrow.to_string()]).policies;
+    let seen = seen(&flows, &inventory);
+    let set = crate::policy::PolicySet { network: &policies, cluster: &[] };
+    let denied: Vec<String> = crate::check::check(&seen.graph, set, true, &inventory)
+        .into_iter()
+        .filter(|finding| finding.kind == crate::check::Kind::WouldDeny)
+        .map(|finding| finding.edge.key.to_string())
+        .collect();
+    assert_eq!(denied, ["203.0.113.0/24 -> shop/StatefulSet/api:8080/TCP"]);
+}

@@ -5,7 +5,7 @@ use crate::part::{Part, PolicyIndex};
 use crate::policy::{Block, Direction, Namespaces, Peer, PolicyPort, PolicySet, PortMatch};
 
 /// `from pods app=web on 8080/TCP`: what a rule, peer or port allows.
-pub(super) fn allows(part: Part, set: PolicySet<'_>) -> String {
+pub fn allows(part: Part, set: PolicySet<'_>) -> String {
     let (peers, ports) = listed(part, set);
     let pick = |all: &[String], at: Option<usize>, every: &str| match at {
         Some(at) => all.get(at).cloned().unwrap_or_default(),
@@ -20,7 +20,7 @@ pub(super) fn allows(part: Part, set: PolicySet<'_>) -> String {
 }
 
 /// The first few of many.
-pub(super) fn some(all: &[String]) -> String {
+pub(crate) fn some(all: &[String]) -> String {
     const SHOWN: usize = 3;
     match all.len() {
         count if count > SHOWN + 1 => format!("{} and {} more", all[..SHOWN].join(", "), count - SHOWN),
@@ -61,7 +61,7 @@ fn peer(peer: &Peer) -> String {
 }
 
 /// A range without the parts left out of it.
-pub(super) fn block(block: &Block) -> String {
+pub(crate) fn block(block: &Block) -> String {
     let except: Vec<String> = block.except.iter().map(ToString::to_string).collect();
     match except.is_empty() {
         true => block.cidr.to_string(),

@@ -1,0 +1,145 @@
+//! The headline: whether the policies can be put in force.
+
+use synth::check::Kind;
+use synth::completeness::{HOUR, State};
+use synth::platform::Limit;
+use synth::render::count;
+use synth::unused::gate::shortcomings;
+
+use super::facts::Facts;
+use crate::exit::Exit;
+
+/// What a report comes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Status {
+    /// Nothing that was seen is denied, and enough was.
+    Safe,
+    /// Something that was seen working would be denied.
+    Denies,
+    /// Nothing that was seen is denied, but too little was.
+    Insufficient,
+    /// Policies in force do not do what they say.
+    Findings,
+    /// There are no policies to judge.
+    Observed,
+}
+
+impl Status {
+    /// The word of the report's data.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Status::Safe => "safe",
+            Status::Denies => "denies",
+            Status::Insufficient => "insufficient",
+            Status::Findings => "findings",
+            Status::Observed => "observed",
+        }
+    }
+}
+
+/// A status and its words.
+#[derive(Debug)]
+pub(super) struct Verdict {
+    pub(super) status: Status,
+    /// One line.
+    pub(super) headline: String,
+    /// One sentence or two.
+    pub(super) detail: String,
+    /// Why the evidence does not suffice.
+    pub(super) missing: Vec<String>,
+}
+
+impl Verdict {
+    /// The exit code of the command.
+    pub(super) fn exit(&self) -> Exit {
+        match self.status {
+            Status::Safe | Status::Observed => Exit::Fine,
+            Status::Denies | Status::Findings => Exit::Findings,
+            Status::Insufficient => Exit::Insufficient,
+        }
+    }
+}
+
+/// Comes to a verdict.
+pub(super) fn verdict(facts: &Facts<'_>) -> Verdict {
+    let of = |kind: Kind| facts.edges().filter(|finding| finding.kind == kind).count() as u64;
+    let (denied, broken, unenforced) = (of(Kind::WouldDeny), of(Kind::Broken), of(Kind::NotEnforced));
+    let nothing_enforces = facts.limits.iter().find(|finding| finding.limit == Limit::NotEnforced);
+    let missing = missing(facts);
+    let edges = facts.graph.edges().count() as u64;
+    let seen = format!("{} with {} were seen", count(edges, "edge"), count(facts.doubts.conversations, "connection"));
+    let (status, headline, detail) = if facts.set.is_empty() && facts.change.is_none() {
+        (Status::Observed, "No policies to judge".to_string(), format!("{seen}; everything is allowed."))
+    } else if denied > 0 {
+        let newly = facts.change.as_ref().map(|change| change.stopped.len() as u64);
+        let detail = match newly {
+            Some(newly) if newly < denied => {
+                let rest = denied - newly;
+                format!(
+                    "{} denied today already, {} by this change. {seen}.",
+                    plural(rest, "is", "are"),
+                    plural(newly, "is", "are")
+                )
+            }
+            _ => format!("{seen}."),
+        };
+        (Status::Denies, format!("Would deny {}", count(denied, "observed edge")), detail)
+    } else if let Some(nothing) = nothing_enforces {
+        (Status::Findings, "Nothing enforces these policies".to_string(), format!("{}. {seen}.", nothing.message))
+    } else if broken + unenforced > 0 {
+        let headline = match (broken, unenforced) {
+            (0, unenforced) => format!("{} although denied", plural(unenforced, "edge works", "edges work")),
+            (broken, _) => {
+                format!("{} by the policies in force", plural(broken, "edge was broken", "edges were broken"))
+            }
+        };
+        (Status::Findings, headline, format!("{seen}."))
+    } else if !missing.is_empty() {
+        let detail = format!("Nothing that was seen is denied, but that says little: {}.", missing.join("; "));
+        (Status::Insufficient, "Insufficient evidence".to_string(), detail)
+    } else {
+        let headline = if facts.proposed { "Safe to merge" } else { "Nothing that was seen is denied" };
+        (Status::Safe, headline.to_string(), format!("{seen}, and none is denied."))
+    };
+    Verdict { status, headline, detail, missing }
+}
+
+fn plural(count: u64, one: &str, many: &str) -> String {
+    format!("{} {}", crate::summary::number(count), if count == 1 { one } else { many })
+}
+
+/// Why silence means little.
+fn missing(facts: &Facts<'_>) -> Vec<String> {
+    let mut missing = shortcomings(&facts.gate, &facts.coverage.watch);
+    if let Some(learned) = facts.learned
+        && learned.window.watched() >= HOUR
+        && learned.total.state == State::Learning
+        && learned.total.edges > 0
+    {
+        missing.push(crate::completeness::sentence(&learned.total, &learned.window));
+    }
+    if let Some(change) = &facts.change {
+        let mut silent: Vec<String> = change
+            .diff
+            .isolated
+            .iter()
+            .map(|(workload, _)| *workload)
+            .filter(|workload| !facts.was_seen(workload))
+            .map(ToString::to_string)
+            .collect();
+        silent.dedup();
+        if !silent.is_empty() {
+            missing.push(format!("isolated from now on, and nothing of them was seen: {}", some(&silent)));
+        }
+    }
+    missing
+}
+
+/// The first few of many.
+pub(super) fn some(all: &[String]) -> String {
+    const SHOWN: usize = 5;
+    match all.len() {
+        count if count > SHOWN + 1 => format!("{} and {} more", all[..SHOWN].join(", "), count - SHOWN),
+        _ => all.join(", "),
+    }
+}
