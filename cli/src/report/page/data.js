@@ -47,6 +47,11 @@ data.findings.forEach((finding, id) => {
   for (const edge of finding.edges) findingsOfEdge.set(edge, [...(findingsOfEdge.get(edge) ?? []), id]);
 });
 
+/** What a finding says, without what it is about: that stands beside it. */
+function messageOf({ about, message }) {
+  return safe(message.startsWith(`${about}: `) ? message.slice(about.length + 2) : message);
+}
+
 const isExposure = (finding) => finding.rule.startsWith("exposure/");
 
 /** By node: the worst verdict of its edges that is a problem, or null. */

@@ -31,8 +31,9 @@ function openPart() {
 
 function leftPart() {
   const reasons = [...Map.groupBy(data.left_out, ({ reason }) => reason)];
-  const item = ([reason, { length }]) => el("li", null, safe(reason), el("span", { class: "count" }, number(length)));
-  return part("Left out on purpose", data.left_out.length, el("ul", { class: "plainlist" }, reasons.map(item)));
+  const item = ([reason, items]) =>
+    el("li", null, safe(reason), el("span", { class: "count" }, number(leftEdges(items))));
+  return part("Left out on purpose", leftEdges(data.left_out), el("ul", { class: "plainlist" }, reasons.map(item)));
 }
 
 function unseenPart() {
@@ -51,7 +52,7 @@ function group([rule, ids]) {
     const text = edges.length === 1 ? edgeName(data.edges[edges[0]]) : safe(about);
     return el("li", null, link(subject, text));
   };
-  const title = VERDICTS[rule]?.label ?? STATUSES[rule]?.label ?? safe(rule);
+  const title = VERDICTS[rule]?.label ?? STATUSES[rule]?.label ?? safe(rule).replaceAll("_", " ");
   return el(
     "section",
     { class: "part group" },

@@ -108,9 +108,9 @@ function time(text) {
   return Number.isNaN(at.getTime()) ? safe(text) : at.toISOString().slice(0, 19).replace("T", " ");
 }
 
-/** `13 d 9 h`: a duration in milliseconds, in its two largest units. */
+/** `13 d 9 h`: a duration in milliseconds, in its two largest units, rounded down. */
 function duration(milliseconds) {
-  const seconds = Math.round(milliseconds / 1000);
+  const seconds = Math.floor(milliseconds / 1000);
   const units = [
     ["d", 86400],
     ["h", 3600],
