@@ -9,7 +9,7 @@
 //! no traffic; `conformance` holds verdict tables against `reach`; `input` is what goes wrong with files, `arguments` what
 //! people type, `awaited` what is declared and was not seen; `snapshots` show the output of the recordings in `pcaps/`,
 //! `recordings` hold it against their true edges; `unused` is what is said of rules, `redundancy` of those that are allowed
-//! twice, `evidence` how much has to be watched for it; `reports` are findings as SARIF and markdown; `properties` hold for any
+//! twice, `evidence` how much has to be watched for it; `reports` are findings as SARIF and markdown, `report` what people look at before they merge, `page` the same in a browser; `properties` hold for any
 //! traffic, `rendering` for any policy; `live` is the live cluster, played by `fakeapi`; `libpcap`, `captures`, `examiner`,
 //! `applications` and `npguard` ask others: a capture library, another decoder of public captures, an independent
 //! examiner, the manifests of real applications, and another analyzer of policies (`shared` knows where they are).
@@ -45,11 +45,13 @@ mod live;
 mod log;
 mod npguard;
 mod packets;
+mod page;
 mod program;
 mod properties;
 mod recordings;
 mod redundancy;
 mod rendering;
+mod report;
 mod reports;
 mod shared;
 mod snapshots;
