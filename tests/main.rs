@@ -5,7 +5,7 @@
 //! `corpus` replays what fuzzing found, `account` is what `--summary` writes, `completeness` what is
 //! said of learning.
 //!
-//! `cases` are folders of readable input and expected output, those of `engine` and `lint` (`transcripts` runs them) need
+//! `cases` are folders of readable input and expected output, those of `engine` and `lint` and `mistakes` (`transcripts` runs them) need
 //! no traffic; `conformance` holds verdict tables against `reach`; `input` is what goes wrong with files, `arguments` what
 //! people type, `awaited` what is declared and was not seen; `snapshots` show the output of the recordings in `pcaps/`,
 //! `recordings` hold it against their true edges; `unused` is what is said of rules, `redundancy` of those that are allowed
@@ -43,6 +43,7 @@ mod libpcap;
 mod lint;
 mod live;
 mod log;
+mod mistakes;
 mod npguard;
 mod packets;
 mod page;

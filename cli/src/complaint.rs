@@ -6,7 +6,7 @@ use std::fs;
 use std::io::{self, IsTerminal, Write};
 use std::ops::Range;
 
-use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
+use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 use synth::manifest::Problem;
 
 /// What kind of thing is wrong. The words are stable: people search for them.
@@ -112,15 +112,24 @@ fn renderer() -> Renderer {
 pub(crate) fn shown(error: &anyhow::Error) -> String {
     let message = printable(&format!("{error:#}"));
     let complaint = error.chain().find_map(|cause| cause.downcast_ref::<Complaint>());
-    let code = complaint.map(|complaint| complaint.code.name());
-    let title = Level::ERROR.primary_title(&message);
-    let report = match (&code, complaint) {
-        (Some(code), Some(complaint)) => {
-            title.id(*code).element(Level::HELP.with_name("next").message(&complaint.next))
-        }
-        _ => annotate_snippets::Group::with_title(title),
+    let title = titled(&message, complaint.map(|complaint| complaint.code));
+    let next = complaint.map_or(String::new(), |complaint| next(&complaint.next) + "\n");
+    format!("{title}\n{next}")
+}
+
+/// `error[code]: message`.
+fn titled(message: &str, code: Option<Code>) -> String {
+    let title = Level::ERROR.primary_title(message);
+    let title = match code {
+        Some(code) => title.id(code.name()),
+        None => title,
     };
-    renderer().render(&[report]) + "\n"
+    renderer().render(&[Group::with_title(title)])
+}
+
+/// `next: what to try`.
+fn next(text: &str) -> String {
+    renderer().render(&[Group::with_title(Level::HELP.with_name("next").secondary_title(text))])
 }
 
 /// Problems that are shown with their line; of more the place has to do.
@@ -155,29 +164,19 @@ fn underlined(problem: &Problem, text: &str, is_first: bool) -> String {
         _ => format!("mend it, or leave it out; everything else was read. `ringfence lint {file}` names all mistakes"),
     };
     let line = usize::try_from(problem.origin.line).unwrap_or_default();
-    match place(line) {
+    let shown = match place(line) {
         // A line that is no text for people, as that of a dump in one line, says nothing.
         Some(source) if source.chars().count() <= 400 => {
             let snippet = Snippet::source(source)
                 .path(&file)
                 .line_start(line)
                 .annotation(AnnotationKind::Primary.span(blamed(source, &message)));
-            let mut report = Level::ERROR.primary_title(&message).id(code.name()).element(snippet);
-            if is_first {
-                report = report.element(Level::HELP.with_name("next").message(&next));
-            }
-            renderer().render(&[report])
+            renderer().render(&[Level::ERROR.primary_title(&message).id(code.name()).element(snippet)])
         }
-        _ => {
-            let title = format!("{}: {message}", problem.origin);
-            let report = Level::ERROR.primary_title(&title).id(code.name());
-            let report = match is_first {
-                true => report.element(Level::HELP.with_name("next").message(&next)),
-                false => annotate_snippets::Group::with_title(report),
-            };
-            renderer().render(&[report])
-        }
-    }
+        _ => titled(&format!("{}: {message}", problem.origin), Some(code)),
+    };
+    // Said once: it is the same for all.
+    if is_first { format!("{shown}\n{}", self::next(&next)) } else { shown }
 }
 
 /// What of a line is meant: the last word of the message's path or a quoted value that stands in the line, else all of it
@@ -223,8 +222,7 @@ mod tests {
   |
 3 |     cidr: 10.0.0.300/8
   |           ^^^^^^^^^^^^
-  |
-  = next: the API server would refuse it, so it counts for nothing; `ringfence lint p.yaml` names all mistakes",
+next: the API server would refuse it, so it counts for nothing; `ringfence lint p.yaml` names all mistakes",
             ),
             (
                 problem(2, "something is wrong here", None),
@@ -233,14 +231,12 @@ mod tests {
   |
 2 | spec:
   | ^^^^^
-  |
-  = next: mend it, or leave it out; everything else was read. `ringfence lint p.yaml` names all mistakes",
+next: mend it, or leave it out; everything else was read. `ringfence lint p.yaml` names all mistakes",
             ),
             (
                 problem(9, "beyond the end", None),
                 "error[manifest]: p.yaml:9: beyond the end
-  |
-  = next: mend it, or leave it out; everything else was read. `ringfence lint p.yaml` names all mistakes",
+next: mend it, or leave it out; everything else was read. `ringfence lint p.yaml` names all mistakes",
             ),
         ] {
             assert_eq!(underlined(&problem, text, true), expected);
@@ -251,7 +247,7 @@ mod tests {
     fn an_error_has_a_code_and_something_to_try() {
         let failed: anyhow::Result<()> = Err(anyhow::anyhow!("x.pcap: neither pcap nor pcapng"));
         let error = failed.complain(Code::Capture, || "look at it".to_string()).unwrap_err();
-        assert_eq!(shown(&error), "error[capture]: x.pcap: neither pcap nor pcapng\n  |\n  = next: look at it\n");
+        assert_eq!(shown(&error), "error[capture]: x.pcap: neither pcap nor pcapng\nnext: look at it\n");
         let again = Err::<(), _>(error).complain(Code::Argument, || "something else".to_string()).unwrap_err();
         assert!(shown(&again).starts_with("error[capture]"), "the nearer one counts");
         assert_eq!(shown(&anyhow::anyhow!("plain")), "error: plain\n");
