@@ -113,6 +113,15 @@ struct Known {
     seen: Seen,
     /// From when it holds which address; empty once it is over.
     held: BTreeMap<IpAddr, Timestamp>,
+    /// Addresses that its status still names, and that a younger pod has.
+    lost: BTreeSet<IpAddr>,
+}
+
+impl Known {
+    /// Of two pods with one address the greater one has it: an address is given away when it is free.
+    fn age(&self) -> (Option<Timestamp>, &str) {
+        (self.seen.started, &self.seen.pod.uid)
+    }
 }
 
 /// The state: the pods of the node that the API server has.
@@ -133,16 +142,17 @@ impl Tenures {
                 let (node, ips) = (seen.node.clone(), seen.ips.iter().copied().collect());
                 changes.push(Change::OnHost { node, ips, pod: seen.pod.clone() });
             }
-            self.known.insert(uid, Known { seen, held: BTreeMap::new() });
+            self.known.insert(uid, Known { seen, held: BTreeMap::new(), lost: BTreeSet::new() });
             return changes;
         }
         let was_over = before.as_ref().is_some_and(|known| known.seen.finished);
         // What was held before the first address was seen began with the pod; a later one when it was seen.
-        let fresh = before.as_ref().is_none_or(|known| known.held.is_empty());
+        let fresh = before.as_ref().is_none_or(|known| known.held.is_empty() && known.lost.is_empty());
         let is_news = before.as_ref().is_some_and(|known| {
             (&known.seen.pod.labels, &known.seen.pod.owner) != (&seen.pod.labels, &seen.pod.owner)
         });
-        let mut held = before.map(|known| known.held).unwrap_or_default();
+        let (mut held, mut lost) = before.map(|known| (known.held, known.lost)).unwrap_or_default();
+        lost.retain(|ip| seen.ips.contains(ip) || seen.ips.is_empty());
         let from = if fresh { seen.started.unwrap_or(now) } else { now };
         let hold = |ip: IpAddr, from: Timestamp| Change::Held { ip, pod: seen.pod.clone(), from };
         if !was_over {
@@ -155,7 +165,7 @@ impl Tenures {
                 }
                 stays
             });
-            for ip in &seen.ips {
+            for ip in seen.ips.difference(&lost) {
                 held.entry(*ip).or_insert_with(|| {
                     changes.push(hold(*ip, from));
                     from
@@ -165,8 +175,28 @@ impl Tenures {
                 changes.extend(release(&uid, std::mem::take(&mut held), seen.end(now)));
             }
         }
-        self.known.insert(uid, Known { seen, held });
+        self.known.insert(uid.clone(), Known { seen, held, lost });
+        self.hand_over(&uid, now, &mut changes);
         changes
+    }
+
+    /// Ends what the addresses of a pod were to older pods, or to itself where a younger one has them. A pod that is being
+    /// deleted may be there long after its address is free, and its deletion may be missed.
+    fn hand_over(&mut self, uid: &str, now: Timestamp, changes: &mut Vec<Change>) {
+        let Some(known) = self.known.get(uid) else { return };
+        let mut ended: Vec<(IpAddr, String)> = Vec::new();
+        for ip in known.held.keys() {
+            let holders = self.known.values().filter(|other| other.held.contains_key(ip));
+            let youngest = holders.clone().map(Known::age).max();
+            let older = holders.filter(|holder| Some(holder.age()) != youngest);
+            ended.extend(older.map(|older| (*ip, older.seen.pod.uid.clone())));
+        }
+        for (ip, uid) in ended {
+            let Some(known) = self.known.get_mut(&uid) else { continue };
+            let Some(since) = known.held.remove(&ip) else { continue };
+            known.lost.insert(ip);
+            changes.extend(release(&uid, BTreeMap::from([(ip, since)]), known.seen.end(now)));
+        }
     }
 
     /// A pod that was deleted, in its last state.
