@@ -1,0 +1,146 @@
+//! What goes wrong while traffic is recorded, in the namespaces of `kernel`: more connections than anybody looks at, a recorder
+//! that does not get to run, one that is killed, and a clock that is set.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::kernel::flood::Flood;
+use crate::kernel::space::{Network, signal};
+use crate::kernel::{CLUSTER, edges};
+use crate::program::run;
+
+const SERVER: &str = "10.244.1.11:8081";
+
+/// How long connections are made: `RINGFENCE_TEST_SECONDS`, else ten seconds.
+fn seconds() -> u64 {
+    std::env::var("RINGFENCE_TEST_SECONDS").map_or(10, |text| text.parse().unwrap())
+}
+
+/// What a log says of a flood.
+#[derive(Debug)]
+struct Found {
+    /// Connections with a handshake.
+    established: u64,
+    /// All that it counts.
+    all: u64,
+    /// Packets that the kernel had no room for.
+    packets_lost: u64,
+    /// Connections that the recorder had no room for.
+    left_out: u64,
+}
+
+fn found(directory: &Path, log: &str) -> Found {
+    let edges = edges(directory, &format!("--log {log} --summary summary.json"));
+    let summary: Value = serde_json::from_slice(&std::fs::read(directory.join("summary.json")).unwrap()).unwrap();
+    let limits = &summary["limits"];
+    Found {
+        established: edges.iter().filter(|(edge, _)| edge.ends_with("established handshake")).map(|(_, n)| n).sum(),
+        all: edges.values().sum(),
+        packets_lost: summary["lost"].as_u64().unwrap(),
+        left_out: ["lost", "dropped"].map(|limit| limits[limit].as_u64().unwrap()).into_iter().sum(),
+    }
+}
+
+impl Found {
+    /// Nothing is counted twice, and what is not counted is among what is said to be lost: a connection without its SYN or its
+    /// SYN-ACK misses one packet at least.
+    #[track_caller]
+    fn is_true_of(&self, made: u64) {
+        assert!(self.established <= made && self.all <= made, "{made} made: {self:?}");
+        assert!(made <= self.established + self.packets_lost + self.left_out, "{made} made: {self:?}");
+    }
+}
+
+#[test]
+fn ten_thousand_connections_a_second() {
+    let Some(mut network) = Network::new("a flood of connections") else { return };
+    let directory = tempfile::tempdir().unwrap();
+    let log = directory.path().join("log.db").display().to_string();
+    let _server = Flood::serve(&network, "b1", SERVER);
+    let recorder = network.record("n1", &format!("-i any,!lo --observer n1 --flush 1s --log {log}"));
+    let begun = Instant::now();
+    let flood = Flood::call(&network, "a1", SERVER, 10_000);
+    network.wait(Duration::from_secs(seconds()));
+    let made = flood.stop();
+    let rate = made as f64 / begun.elapsed().as_secs_f64();
+    let end = network.stop(recorder);
+    assert_eq!(end.exit, 0, "{}", end.stderr);
+    let found = found(directory.path(), &log);
+    crate::shared::noted(&format!("{made} connections, {rate:.0} a second: {found:?}"));
+    found.is_true_of(made);
+    if found.packets_lost + found.left_out == 0 {
+        assert_eq!(found.all, made);
+    }
+}
+
+/// A recorder that does not run for a while, with little room: packets are lost, and whoever reads the log is told.
+#[test]
+fn what_is_lost_is_said() {
+    let Some(mut network) = Network::new("a recorder that stands still") else { return };
+    let directory = tempfile::tempdir().unwrap();
+    let log = directory.path().join("log.db").display().to_string();
+    std::fs::write(directory.path().join("cluster.yaml"), CLUSTER).unwrap();
+    let _server = Flood::serve(&network, "b1", SERVER);
+    let args = format!("-i any,!lo --ring 256K --observer n1 --flush 1s --log {log}");
+    let recorder = network.record("n1", &args);
+    let flood = Flood::call(&network, "a1", SERVER, 2_000);
+    network.wait(Duration::from_secs(2));
+    signal(network.process(&recorder), "STOP");
+    network.wait(Duration::from_secs(3));
+    signal(network.process(&recorder), "CONT");
+    network.wait(Duration::from_secs(2));
+    let made = flood.stop();
+    let end = network.stop(recorder);
+    assert_eq!(end.exit, 0, "{}", end.stderr);
+    assert!(end.stderr.contains("warning: the kernel lost"), "{}", end.stderr);
+    let found = found(directory.path(), &log);
+    crate::shared::noted(&format!("{made} connections, a pause of 3 s: {found:?}"));
+    found.is_true_of(made);
+    assert!(found.packets_lost > 0 && found.all < made, "{made} made: {found:?}");
+    // Those who draw conclusions say it too.
+    let input = format!("--log {log} --cluster cluster.yaml");
+    let generated = run(directory.path(), &format!("generate --summary summary.json {input}"));
+    assert_eq!(generated.exit, 0, "{}", generated.stderr);
+    assert!(generated.stderr.contains(" lost while capturing"), "{}", generated.stderr);
+    std::fs::write(directory.path().join("policies.yaml"), &generated.stdout).unwrap();
+    let unused = run(directory.path(), &format!("unused -o json --policies policies.yaml {input}"));
+    let report: Value = serde_json::from_str(&unused.stdout).unwrap();
+    assert_eq!(report["coverage"]["lost"].as_u64(), Some(found.packets_lost), "{report}");
+}
+
+/// Under load, nothing is lost but what came after the last flush, and the log goes on where it ended.
+#[test]
+fn a_killed_recorder_loses_its_last_flush() {
+    const RATE: u64 = 1_000;
+    let Some(mut network) = Network::new("a killed recorder") else { return };
+    let directory = tempfile::tempdir().unwrap();
+    let log = directory.path().join("log.db").display().to_string();
+    let args = format!("-i any,!lo --observer n1 --flush 1s --log {log}");
+    let _server = Flood::serve(&network, "b1", SERVER);
+    let mut known = 0;
+    for round in 0..3 {
+        let recorder = network.record("n1", &args);
+        let mut flood = Flood::call(&network, "a1", SERVER, RATE);
+        network.wait(Duration::from_millis(2500 + round * 400));
+        let before = flood.made();
+        signal(network.process(&recorder), "KILL");
+        let after = flood.made();
+        network.ended(recorder);
+        flood.stop();
+        let all = found(directory.path(), &log).all;
+        // A flush, the tenth of a second that packets wait in the kernel, and as much again for a busy machine.
+        let safe = known + before.saturating_sub(RATE * 2);
+        assert!((safe..=known + after).contains(&all), "round {round}: {all}, between {safe} and {}", known + after);
+        known = all;
+    }
+    // A clean end loses nothing.
+    let recorder = network.record("n1", &args);
+    let flood = Flood::call(&network, "a1", SERVER, RATE);
+    network.wait(Duration::from_secs(1));
+    let made = flood.stop();
+    assert_eq!(network.stop(recorder).exit, 0);
+    let found = found(directory.path(), &log);
+    assert_eq!((found.all, found.packets_lost), (known + made, 0));
+}
