@@ -33,6 +33,7 @@ struct Found {
 
 fn found(directory: &Path, log: &str) -> Found {
     let edges = edges(directory, &format!("--log {log} --summary summary.json"));
+    crate::shared::noted(&format!("{edges:?}"));
     let summary: Value = serde_json::from_slice(&std::fs::read(directory.join("summary.json")).unwrap()).unwrap();
     let limits = &summary["limits"];
     Found {
@@ -67,6 +68,7 @@ fn ten_thousand_connections_a_second() {
     let rate = made as f64 / begun.elapsed().as_secs_f64();
     let end = network.stop(recorder);
     assert_eq!(end.exit, 0, "{}", end.stderr);
+    std::fs::copy(&log, "/tmp/p7/faults.db").unwrap();
     let found = found(directory.path(), &log);
     crate::shared::noted(&format!("{made} connections, {rate:.0} a second: {found:?}"));
     found.is_true_of(made);
