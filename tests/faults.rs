@@ -1,7 +1,7 @@
 //! What goes wrong while traffic is recorded, in the namespaces of `kernel`: more connections than anybody looks at, a recorder
 //! that does not get to run, one that is killed, and a clock that is set.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -33,7 +33,6 @@ struct Found {
 
 fn found(directory: &Path, log: &str) -> Found {
     let edges = edges(directory, &format!("--log {log} --summary summary.json"));
-    crate::shared::noted(&format!("{edges:?}"));
     let summary: Value = serde_json::from_slice(&std::fs::read(directory.join("summary.json")).unwrap()).unwrap();
     let limits = &summary["limits"];
     Found {
@@ -68,7 +67,6 @@ fn ten_thousand_connections_a_second() {
     let rate = made as f64 / begun.elapsed().as_secs_f64();
     let end = network.stop(recorder);
     assert_eq!(end.exit, 0, "{}", end.stderr);
-    std::fs::copy(&log, "/tmp/p7/faults.db").unwrap();
     let found = found(directory.path(), &log);
     crate::shared::noted(&format!("{made} connections, {rate:.0} a second: {found:?}"));
     found.is_true_of(made);
@@ -145,4 +143,84 @@ fn a_killed_recorder_loses_its_last_flush() {
     assert_eq!(network.stop(recorder).exit, 0);
     let found = found(directory.path(), &log);
     assert_eq!((found.all, found.packets_lost), (known + made, 0));
+}
+
+/// libfaketime, which stands between a program and its clock.
+fn faketime() -> Option<PathBuf> {
+    let libraries = std::fs::read_dir("/usr/lib").ok()?.flatten();
+    let mut found: Vec<PathBuf> = libraries
+        .map(|directory| directory.path().join("faketime/libfaketimeMT.so.1"))
+        .filter(|at| at.is_file())
+        .collect();
+    found.sort();
+    found.pop()
+}
+
+/// Times that `text` selects in a log, in seconds since `begun` by the clock of this machine.
+fn seconds_of(log: &Path, text: &str, begun: i64) -> Vec<[f64; 2]> {
+    let log = rusqlite::Connection::open(log).unwrap();
+    let mut statement = log.prepare(text).unwrap();
+    let since = |time: i64| (time - begun) as f64 / 1e9;
+    let rows = statement.query_map([], |row| Ok([since(row.get(0)?), since(row.get(1)?)])).unwrap();
+    rows.map(Result::unwrap).collect()
+}
+
+fn now() -> i64 {
+    let passed = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    i64::try_from(passed.as_nanos()).unwrap()
+}
+
+/// The recorder's clock is set two hours back, and then an hour ahead, while packets keep the time of the kernel: where there
+/// are packets it goes by these, where there are none by its own, so that the clock is set again and again.
+#[test]
+fn a_clock_that_is_set() {
+    let Some(mut network) = Network::new("a clock that is set") else { return };
+    let Some(library) = faketime() else {
+        return crate::shared::skipped("a clock that is set", "libfaketime is not installed");
+    };
+    let directory = tempfile::tempdir().unwrap();
+    let (log, offset) = (directory.path().join("log.db"), directory.path().join("offset"));
+    std::fs::write(directory.path().join("cluster.yaml"), CLUSTER).unwrap();
+    let set = |text: &str| std::fs::write(&offset, text).unwrap();
+    set("+0s");
+    network.serve_redis("b1", "10.244.1.11", 8081);
+    let one = Path::new("1");
+    let environment = [
+        ("LD_PRELOAD", library.as_path()),
+        ("FAKETIME_TIMESTAMP_FILE", offset.as_path()),
+        ("FAKETIME_NO_CACHE", one),
+        // Setting a clock moves no monotonic one.
+        ("FAKETIME_DONT_FAKE_MONOTONIC", one),
+        ("DONT_FAKE_MONOTONIC", one),
+    ];
+    let begun = now();
+    let args = format!("record -i any,!lo --observer n1 --flush 1s --log {}", log.display());
+    let recorder = network.run_with("n1", &args, "recording", &environment);
+    let mut made = 0;
+    for (offset, count) in [("+0s", 5), ("-7200s", 20), ("+3600s", 20), ("+0s", 5)] {
+        set(offset);
+        // Without packets the clock is the system's.
+        network.wait(Duration::from_millis(2500));
+        network.redis("a1", "10.244.1.11", 8081, count);
+        made += count;
+        network.wait(Duration::from_millis(500));
+    }
+    let end = network.stop(recorder);
+    assert_eq!(end.exit, 0, "{}", end.stderr);
+    assert!(end.stderr.contains("the clock was set"), "{}", end.stderr);
+    let took = (now() - begun) as f64 / 1e9;
+    let input = format!("--log {} --cluster cluster.yaml", log.display());
+    let expected = [("a1 -> b1:8081/TCP established handshake", made as u64)];
+    crate::kernel::assert_edges(&end.stderr, &edges(directory.path(), &input), &expected);
+    let generated = run(directory.path(), &format!("generate {input}"));
+    assert_eq!(generated.exit, 0, "{}", generated.stderr);
+    // Connections were when they were, and nothing was watched for longer than the recorder ran.
+    for [first, last] in seconds_of(&log, "SELECT first, last FROM flow", begun) {
+        assert!(-1.0 <= first && first <= last && last <= took + 1.0, "{first} to {last} of {took}");
+    }
+    let watched = seconds_of(&log, "SELECT started, until FROM coverage", begun);
+    for [from, to] in watched {
+        assert!(from <= to && to - from <= took + 1.0, "{from} to {to} of {took}");
+        assert!(-7201.0 <= from && to <= took + 3601.0, "{from} to {to} of {took}");
+    }
 }

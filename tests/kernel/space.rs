@@ -1,7 +1,7 @@
 //! Namespaces, and what runs in them. Everything that was started ends with the network, also where a test fails.
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
@@ -204,6 +204,11 @@ impl Network {
 
     /// Starts the program on a node, and waits until it has said `word`.
     pub fn run(&mut self, node: &str, args: &str, word: &str) -> Recorder {
+        self.run_with(node, args, word, &[])
+    }
+
+    /// [`Network::run`] with an environment.
+    pub fn run_with(&mut self, node: &str, args: &str, word: &str, environment: &[(&str, &Path)]) -> Recorder {
         let program = command(self.scratch.path());
         let mut record = self.within(node, env!("CARGO_BIN_EXE_ringfence"));
         record.args(args.split_whitespace());
@@ -213,6 +218,7 @@ impl Network {
                 None => record.env_remove(name),
             };
         }
+        record.envs(environment.iter().copied());
         let said = self.scratch.path().join(format!("record-{}", self.children.len()));
         record.stderr(std::fs::File::create(&said).unwrap());
         let place = self.start(record);
