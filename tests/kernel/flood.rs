@@ -20,6 +20,11 @@ const ROLE: &str = "RINGFENCE_TEST_FLOOD";
 /// Connections that are opened at once.
 const CALLERS: u64 = 16;
 
+/// How long something goes on: `RINGFENCE_TEST_SECONDS`, else `usual`.
+pub fn seconds(usual: u64) -> Duration {
+    Duration::from_secs(env::var("RINGFENCE_TEST_SECONDS").map_or(usual, |text| text.parse().unwrap()))
+}
+
 /// A server or a client; it ends with the test.
 pub struct Flood {
     child: Child,

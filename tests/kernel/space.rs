@@ -197,6 +197,12 @@ impl Network {
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
     }
 
+    /// Takes that address off the wire, or puts it back.
+    pub fn reach(&self, state: &str) {
+        let link = format!("{}-api", self.prefix);
+        assert!(Command::new("ip").args(["link", "set", &link, state]).status().unwrap().success());
+    }
+
     /// Starts `ringfence record` on a node, and waits until it does.
     pub fn record(&mut self, node: &str, args: &str) -> Recorder {
         self.run(node, &format!("record {args}"), "recording")
