@@ -2,10 +2,12 @@
 //! that does not get to run, one that is killed, and a clock that is set.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
+use crate::fakeapi::{Answer, FakeApi, failure};
 use crate::kernel::flood::{Flood, seconds};
 use crate::kernel::space::{Network, signal};
 use crate::kernel::{CLUSTER, edges};
@@ -151,6 +153,19 @@ fn faketime() -> Option<PathBuf> {
     found.pop()
 }
 
+/// The environment of a program whose clock is `offset` ahead of this machine's, as that file says at any moment.
+fn clock<'a>(library: &'a Path, offset: &'a Path) -> [(&'a str, &'a Path); 5] {
+    let one = Path::new("1");
+    [
+        ("LD_PRELOAD", library),
+        ("FAKETIME_TIMESTAMP_FILE", offset),
+        ("FAKETIME_NO_CACHE", one),
+        // Setting a clock moves no monotonic one.
+        ("FAKETIME_DONT_FAKE_MONOTONIC", one),
+        ("DONT_FAKE_MONOTONIC", one),
+    ]
+}
+
 /// Times that `text` selects in a log, in seconds since `begun` by the clock of this machine.
 fn seconds_of(log: &Path, text: &str, begun: i64) -> Vec<[f64; 2]> {
     let log = rusqlite::Connection::open(log).unwrap();
@@ -179,25 +194,16 @@ fn a_clock_that_is_set() {
     let set = |text: &str| std::fs::write(&offset, text).unwrap();
     set("+0s");
     network.serve_redis("b1", "10.244.1.11", 8081);
-    let one = Path::new("1");
-    let environment = [
-        ("LD_PRELOAD", library.as_path()),
-        ("FAKETIME_TIMESTAMP_FILE", offset.as_path()),
-        ("FAKETIME_NO_CACHE", one),
-        // Setting a clock moves no monotonic one.
-        ("FAKETIME_DONT_FAKE_MONOTONIC", one),
-        ("DONT_FAKE_MONOTONIC", one),
-    ];
     let begun = now();
     let args = format!("record -i any,!lo --observer n1 --flush 1s --log {}", log.display());
-    let recorder = network.run_with("n1", &args, "recording", &environment);
-    let mut made = 0;
+    let recorder = network.run_with("n1", &args, "recording", &clock(&library, &offset));
+    let mut made: i64 = 0;
     for (offset, count) in [("+0s", 5), ("-7200s", 20), ("+3600s", 20), ("+0s", 5)] {
         set(offset);
         // Without packets the clock is the system's.
         network.wait(Duration::from_millis(2200));
         network.redis("a1", "10.244.1.11", 8081, count);
-        made += count;
+        made += count as i64;
         network.wait(Duration::from_millis(500));
     }
     let end = network.stop(recorder);
@@ -205,8 +211,16 @@ fn a_clock_that_is_set() {
     assert!(end.stderr.contains("the clock was set"), "{}", end.stderr);
     let took = (now() - begun) as f64 / 1e9;
     let input = format!("--log {} --cluster cluster.yaml", log.display());
-    let expected = [("a1 -> b1:8081/TCP established handshake", made as u64)];
-    crate::kernel::assert_edges(&end.stderr, &edges(directory.path(), &input), &expected);
+    // What goes on of a connection that is open while the clock is set back is one that nobody was seen opening: one at a time
+    // is open here.
+    let backwards = end.stderr.matches("seconds=-").count() as i64;
+    let counts = "SELECT sum(CASE opened WHEN 'handshake' THEN connections END), sum(connections) FROM flow";
+    let log_file = rusqlite::Connection::open(&log).unwrap();
+    let counts: (i64, i64) = log_file.query_row(counts, [], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+    assert_eq!(counts.0, made, "{}", end.stderr);
+    assert!(backwards > 0 && counts.1 <= made + backwards, "{counts:?} {}", end.stderr);
+    let edges = edges(directory.path(), &input);
+    assert!(edges.keys().eq(["a1 -> b1:8081/TCP established handshake"]), "{edges:?}");
     let generated = run(directory.path(), &format!("generate {input}"));
     assert_eq!(generated.exit, 0, "{}", generated.stderr);
     // Connections were when they were, and nothing was watched for longer than the recorder ran.
@@ -218,4 +232,67 @@ fn a_clock_that_is_set() {
         assert!(from <= to && to - from <= took + 1.0, "{from} to {to} of {took}");
         assert!(-7201.0 <= from && to <= took + 3601.0, "{from} to {to} of {took}");
     }
+}
+
+/// A pod is deleted while the agent's clock is two hours behind what it was: what it did before is still its own.
+#[test]
+fn a_pod_that_goes_while_the_clock_is_behind() {
+    const ADDRESS: &str = "198.51.100.200";
+    let tests = "a pod that goes while the clock is behind";
+    let Some(mut network) = Network::new(tests) else { return };
+    let Some(library) = faketime() else { return crate::shared::skipped(tests, "libfaketime is not installed") };
+    network.join(ADDRESS);
+    let directory = tempfile::tempdir().unwrap();
+    let [log, offset, kubeconfig] = ["log.db", "offset", "config"].map(|name| directory.path().join(name));
+    std::fs::write(&offset, "+0s").unwrap();
+    let shop = "{apiVersion: v1, kind: Namespace, metadata: {name: shop}}";
+    std::fs::write(directory.path().join("cluster.yaml"), shop).unwrap();
+    let begun = now();
+    let started = capture::Timestamp(begun - 600_000_000_000).to_string();
+    let pod = move |name: &str, ip: &str, version: &str| {
+        json!({"apiVersion": "v1", "kind": "Pod",
+               "metadata": {"namespace": "shop", "name": name, "uid": name, "resourceVersion": version},
+               "spec": {"nodeName": "n1", "containers": [{"name": "c", "ports": [{"containerPort": 8081}]}]},
+               "status": {"phase": "Running", "podIP": ip, "startTime": started}})
+    };
+    let watches = AtomicUsize::new(0);
+    let server = FakeApi::start_at(ADDRESS, move |asked, _| {
+        let pods = vec![pod("a1", "10.244.1.10", "5"), pod("b1", "10.244.1.11", "6")];
+        if asked.path != "/api/v1/pods" {
+            return failure(404, "NotFound", "not here");
+        } else if !asked.query.contains_key("watch") {
+            let metadata = json!({"resourceVersion": "10"});
+            return Answer::Json(
+                200,
+                json!({"kind": "PodList", "apiVersion": "v1", "metadata": metadata, "items": pods}),
+            );
+        }
+        let deleted = json!({"type": "DELETED", "object": pod("b1", "10.244.1.11", "20")});
+        match watches.fetch_add(1, Ordering::Relaxed) {
+            0 => Answer::Lines(vec![(Duration::from_secs(6), deleted)]),
+            _ => Answer::Lines(vec![(Duration::from_secs(60), json!({}))]),
+        }
+    });
+    server.kubeconfig(&kubeconfig);
+    network.serve_redis("b1", "10.244.1.11", 8081);
+    let args = format!("agent -v --node n1 --kubeconfig {} --flush 1s --log {}", kubeconfig.display(), log.display());
+    let agent = network.run_with("n1", &args, "listen", &clock(&library, &offset));
+    let ready = || network.answer("n1", "http://127.0.0.1:9753/readyz") == "ok\n";
+    crate::kernel::space::until("the agent", ready);
+    network.redis("a1", "10.244.1.11", 8081, 5);
+    std::fs::write(&offset, "-7200s").unwrap();
+    let changes = || network.answer("n1", "http://127.0.0.1:9753/metrics").contains("pod_changes_total{node=\"n1\"} 3");
+    crate::kernel::space::until("the deletion", changes);
+    network.wait(Duration::from_secs(2));
+    let end = network.stop(agent);
+    assert_eq!(end.exit, 0, "{}", end.stderr);
+    let took = (now() - begun) as f64 / 1e9;
+    let tenures = seconds_of(&log, "SELECT since, until FROM tenure WHERE pod = 'b1'", begun);
+    for [since, until] in &tenures {
+        assert!(since <= until && *since > -7202.0 && *until < took + 1.0, "{tenures:?} of {took}\n{}", end.stderr);
+    }
+    let input = format!("--log {} --cluster cluster.yaml", log.display());
+    let expected = [("a1 -> b1:8081/TCP established handshake", 5)];
+    let of_pods = edges(directory.path(), &input).into_iter().filter(|(edge, _)| !edge.contains(ADDRESS)).collect();
+    crate::kernel::assert_edges(&end.stderr, &of_pods, &expected);
 }

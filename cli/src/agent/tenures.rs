@@ -33,7 +33,7 @@ pub(crate) struct PodRef {
 pub(crate) enum Change {
     /// A pod holds an address from a time on. Told again where its labels or its owner changed.
     Held { ip: IpAddr, pod: PodRef, from: Timestamp },
-    /// It no longer does, from `at` on.
+    /// It no longer does, from `at` on, which a clock that was set back may show before `from`.
     Released { ip: IpAddr, uid: String, at: Timestamp },
     /// A pod on the network of its node, whose addresses these are; it holds none of its own.
     OnHost { node: String, ips: Vec<IpAddr>, pod: PodRef },
@@ -159,7 +159,7 @@ impl Tenures {
             held.retain(|ip, since| {
                 let stays = seen.ips.contains(ip) || seen.ips.is_empty();
                 if !stays {
-                    changes.push(Change::Released { ip: *ip, uid: uid.clone(), at: now.max(*since) });
+                    changes.push(Change::Released { ip: *ip, uid: uid.clone(), at: now });
                 } else if is_news {
                     changes.push(hold(*ip, *since));
                 }
@@ -172,7 +172,7 @@ impl Tenures {
                 });
             }
             if seen.finished {
-                changes.extend(release(&uid, std::mem::take(&mut held), seen.end(now)));
+                changes.extend(release(&uid, std::mem::take(&mut held).into_keys(), seen.end(now)));
             }
         }
         self.known.insert(uid.clone(), Known { seen, held, lost });
@@ -193,9 +193,9 @@ impl Tenures {
         }
         for (ip, uid) in ended {
             let Some(known) = self.known.get_mut(&uid) else { continue };
-            let Some(since) = known.held.remove(&ip) else { continue };
+            known.held.remove(&ip);
             known.lost.insert(ip);
-            changes.extend(release(&uid, BTreeMap::from([(ip, since)]), known.seen.end(now)));
+            changes.extend(release(&uid, [ip], known.seen.end(now)));
         }
     }
 
@@ -204,7 +204,7 @@ impl Tenures {
         // Whoever was not told yet has been there all the same.
         let mut changes = self.apply(seen.clone(), now);
         if let Some(known) = self.known.remove(&seen.pod.uid) {
-            changes.extend(release(&seen.pod.uid, known.held, seen.end(now)));
+            changes.extend(release(&seen.pod.uid, known.held.into_keys(), seen.end(now)));
         }
         changes
     }
@@ -221,7 +221,7 @@ impl Tenures {
             for (ip, since) in known.held {
                 let heirs = list.iter().filter(|seen| seen.ips.contains(&ip) && !seen.host_network);
                 let next = heirs.filter_map(|seen| seen.started).filter(|start| *start > since).min();
-                changes.extend(release(&uid, BTreeMap::from([(ip, since)]), next.map_or(end, |next| next.min(end))));
+                changes.extend(release(&uid, [ip], next.map_or(end, |next| next.min(end))));
             }
         }
         let pods = list.len();
@@ -238,9 +238,9 @@ fn told(seen: &Seen) -> (&BTreeSet<IpAddr>, &Owner, &BTreeMap<String, String>) {
     (&seen.ips, &seen.pod.owner, &seen.pod.labels)
 }
 
-/// No tenure ends before it began, whatever the clocks say.
-fn release(uid: &str, held: BTreeMap<IpAddr, Timestamp>, at: Timestamp) -> impl Iterator<Item = Change> {
-    held.into_iter().map(move |(ip, since)| Change::Released { ip, uid: uid.to_string(), at: at.max(since) })
+/// At `at`, also where that is before it began: the clock may have been set back, of which the recorder knows more.
+fn release(uid: &str, ips: impl IntoIterator<Item = IpAddr>, at: Timestamp) -> impl Iterator<Item = Change> {
+    ips.into_iter().map(move |ip| Change::Released { ip, uid: uid.to_string(), at })
 }
 
 #[cfg(test)]
