@@ -13,6 +13,7 @@ use tokio::net::TcpSocket;
 use tokio::time::sleep;
 
 use super::space::Network;
+use crate::shared::noted;
 
 /// What a process is to be: `serve ADDRESS` or `call ADDRESS RATE`.
 const ROLE: &str = "RINGFENCE_TEST_FLOOD";
@@ -101,10 +102,6 @@ fn process() {
     }
 }
 
-fn say(line: &str) {
-    writeln!(io::stderr(), "{line}").unwrap();
-}
-
 fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
 }
@@ -118,7 +115,7 @@ fn serve(address: SocketAddr) {
     };
     let listener = runtime().block_on(listen);
     listener.set_nonblocking(false).unwrap();
-    say("serving");
+    noted("serving");
     loop {
         // A connection that was reset while it waited is none of ours.
         drop(listener.accept());
@@ -136,7 +133,7 @@ struct Counts {
 impl Counts {
     fn say(&self) {
         let [made, failed] = [&self.made, &self.failed].map(|count| count.load(Ordering::Relaxed));
-        say(&format!("{made} made, {failed} failed"));
+        noted(&format!("{made} made, {failed} failed"));
     }
 }
 
