@@ -14,6 +14,8 @@
 //! `applications` and `npguard` ask others: a capture library, another decoder of public captures, an independent
 //! examiner, the manifests of real applications, and another analyzer of policies (`shared` knows where they are).
 //!
+//! `kernel` records live traffic in network namespaces, `faults` what goes wrong meanwhile, `agents` a cluster of both.
+//!
 //! `apiserver` runs a real API server, which `admission` asks about policies and `deploy` about the manifests.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
@@ -37,6 +39,7 @@ mod evidence;
 mod examiner;
 #[allow(dead_code, reason = "the tests of the agent use the rest of it")]
 mod fakeapi;
+mod faults;
 mod input;
 mod kernel;
 mod libpcap;
