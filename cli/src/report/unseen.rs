@@ -13,6 +13,9 @@ use crate::summary::number;
 /// All that is known to be missing, the most important first.
 pub(super) fn unseen(facts: &Facts<'_>) -> Vec<String> {
     let mut unseen: Vec<String> = shortcomings(&facts.gate, &facts.coverage.watch).into_iter().map(sentence).collect();
+    if facts.inventory.pods.is_empty() {
+        unseen.push("No pods are in the cluster input, so every address counts as outside.".to_string());
+    }
     let watch = &facts.coverage.watch;
     if let Some(window) = &watch.window {
         let longest = window.gaps().iter().map(|(from, to)| to.since(*from)).max();
