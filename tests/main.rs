@@ -37,6 +37,7 @@ mod evidence;
 mod examiner;
 #[allow(dead_code, reason = "the tests of the agent use the rest of it")]
 mod fakeapi;
+mod hot;
 mod input;
 mod kernel;
 mod libpcap;
