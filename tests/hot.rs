@@ -62,7 +62,12 @@ impl Drop for Running {
     }
 }
 
-fn python(network: &Network, space: &str, program: &str, argument: &str) -> (Running, impl Iterator<Item = String>) {
+fn python(
+    network: &Network,
+    space: &str,
+    program: &str,
+    argument: &str,
+) -> (Running, impl Iterator<Item = String> + use<>) {
     let mut command = network.within(space, "python3");
     command.args(["-c", program, argument]).stdout(Stdio::piped());
     let mut child = command.spawn().unwrap();
