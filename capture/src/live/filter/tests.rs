@@ -205,12 +205,13 @@ fn numbered(v6: bool, sequence: u32, acknowledgment: u32, options: bool) -> Vec<
 #[test]
 fn one_in_many_whatever_the_numbers_are() {
     const COUNT: u32 = 200 * SAMPLE;
-    let streams: [(&str, &dyn Fn(u32) -> (u32, u32)); 5] = [
-        ("data", &|at| (at.wrapping_mul(1448), 77)),
-        ("what acknowledges it", &|at| (77, at.wrapping_mul(2896))),
-        ("large data", &|at| (at.wrapping_mul(65160), 3)),
-        ("a power of two", &|at| (at.wrapping_mul(1024), 1 << 31)),
-        ("questions and answers", &|at| (at / 2 * 100, at.div_ceil(2).wrapping_mul(4096))),
+    type Numbers = fn(u32) -> (u32, u32);
+    let streams: [(&str, Numbers); 5] = [
+        ("data", |at| (at.wrapping_mul(1448), 77)),
+        ("what acknowledges it", |at| (77, at.wrapping_mul(2896))),
+        ("large data", |at| (at.wrapping_mul(65160), 3)),
+        ("a power of two", |at| (at.wrapping_mul(1024), 1 << 31)),
+        ("questions and answers", |at| (at / 2 * 100, at.div_ceil(2).wrapping_mul(4096))),
     ];
     let passing = |program: &[Instruction], v6: bool, packet: &[u8]| {
         u32::from(run(program, if v6 { IPV6 } else { IPV4 }, packet, 3, 77) == HEADERS)
