@@ -40,6 +40,7 @@ mod examiner;
 #[allow(dead_code, reason = "the tests of the agent use the rest of it")]
 mod fakeapi;
 mod faults;
+mod hot;
 mod input;
 mod kernel;
 mod libpcap;

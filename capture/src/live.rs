@@ -67,7 +67,8 @@ impl Live {
             .snaplen(SNAP)
             .buffer_size(i32::try_from(ring).unwrap_or(i32::MAX))
             .timeout(BLOCK)
-            .precision(pcap::Precision::Nano)
+            // For nanoseconds libpcap has the kernel stamp every packet, and not only those that pass.
+            .precision(pcap::Precision::Micro)
             .immediate_mode(false)
             .promisc(false);
         let mut capture = inactive.open().map_err(|error| match error {
@@ -153,12 +154,12 @@ pub fn is_for_others(frame: &Frame<'_>) -> bool {
     frame.data.get(10) == Some(&3)
 }
 
-/// A packet with its interface's index. libpcap was asked for nanoseconds.
+/// A packet with its interface's index. libpcap was asked for microseconds.
 fn frame<'a>(packet: &pcap::Packet<'a>) -> Frame<'a> {
     let pcap::PacketHeader { ts, len, .. } = *packet.header;
     let data = packet.data;
     // LINKTYPE_LINUX_SLL2: the index is in bytes 4 to 7.
     let interface = data.get(4..8).map_or(0, |bytes| bytes.iter().fold(0, |sum, byte| sum << 8 | u32::from(*byte)));
-    let time = Timestamp(ts.tv_sec.saturating_mul(SECOND).saturating_add(ts.tv_usec));
+    let time = Timestamp(ts.tv_sec.saturating_mul(SECOND).saturating_add(ts.tv_usec.saturating_mul(1000)));
     Frame { time, link: LinkType::LinuxSll2, interface, data, original_length: len }
 }

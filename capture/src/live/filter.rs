@@ -6,11 +6,14 @@
 //!
 //! A cooked socket shows packets from the network header on; `tcp[tcpflags]` of libpcap's language would see IPv4 alone.
 
+mod draw;
+mod hot;
+
 use std::net::IpAddr;
 
 use super::program::{Instruction, Label, Program, ancillary, code};
 
-/// One of so many packets of open connections passes; a power of two.
+/// About one of so many packets of open connections passes; a power of two.
 pub const SAMPLE: u32 = 1024;
 
 /// Bytes of headers: IPv6 in VXLAN in IPv6 with all options of TCP, and the first bytes of the payload.
@@ -47,6 +50,9 @@ pub struct Filter {
     pub unwanted: Vec<u32>,
     /// What may be a ClientHello.
     pub server_names: bool,
+    /// Decides which packets of open connections pass. To be changed from time to time: until then a packet that is repeated
+    /// passes always or never.
+    pub mixture: u32,
     /// Datagrams of which one in [`SAMPLE`] says enough; [`MAX_HOT`] at most.
     pub hot: Vec<HotEdge>,
     /// UDP ports of VXLAN.
@@ -64,9 +70,38 @@ const ALL: u32 = 1;
 struct Place {
     /// Where the network header is.
     base: u32,
+    /// How long it is; where that is not known, X holds it. A load from a known place is two instructions of the processor,
+    /// one relative to X calls a function.
+    header: Option<u32>,
     is_v6: bool,
     /// Not in a tunnel.
     outer: bool,
+}
+
+impl Place {
+    /// Loads a byte from behind the network header.
+    fn byte(self, program: &mut Program, offset: u32) {
+        match self.header {
+            Some(header) => program.push(code::LD_BYTE, self.base + header + offset),
+            None => program.push(code::LD_BYTE_X, self.base + offset),
+        }
+    }
+
+    /// Loads four bytes from behind the network header.
+    fn word(self, program: &mut Program, offset: u32) {
+        match self.header {
+            Some(header) => program.push(code::LD_WORD, self.base + header + offset),
+            None => program.push(code::LD_WORD_X, self.base + offset),
+        }
+    }
+
+    /// Loads two bytes from behind the network header.
+    fn half(self, program: &mut Program, offset: u32) {
+        match self.header {
+            Some(header) => program.push(code::LD_HALF, self.base + header + offset),
+            None => program.push(code::LD_HALF_X, self.base + offset),
+        }
+    }
 }
 
 const IPV4: u32 = 0x0800;
@@ -111,18 +146,22 @@ impl Filter {
         // Fragments have no ports, or only the first has: whoever puts them together needs all.
         program.push(code::LD_HALF, base + 6);
         program.take_if(code::JUMP_SET, 0x3fff, NAMES);
+        let options = program.label();
+        program.push(code::LD_BYTE, base);
+        program.jump_unless(code::JUMP_EQUAL, 0x45, options);
+        program.push(code::LD_BYTE, base + 9);
+        self.transport(program, Place { base, header: Some(20), is_v6: false, outer });
+        program.place(options);
         program.push(code::LDX_HEADER, base);
         program.push(code::LD_BYTE, base + 9);
-        self.transport(program, Place { base, is_v6: false, outer });
+        self.transport(program, Place { base, header: None, is_v6: false, outer });
         program.place(v6);
-        program.push(code::LDX, 40);
         program.push(code::LD_BYTE, base + 6);
-        self.transport(program, Place { base, is_v6: true, outer });
+        self.transport(program, Place { base, header: Some(40), is_v6: true, outer });
     }
 
-    /// The protocol is in A, the length of the network header in X. Every way ends here.
+    /// The protocol is in A. Every way ends here.
     fn transport(&self, program: &mut Program, place: Place) {
-        let base = place.base;
         let (tcp, udp, sctp, icmp, sample) =
             (program.label(), program.label(), program.label(), program.label(), program.label());
         for (protocol, label) in [(6, tcp), (17, udp), (132, sctp), (1, icmp), (58, icmp)] {
@@ -134,15 +173,16 @@ impl Filter {
         }
         program.jump(sample);
         program.place(icmp);
-        program.push(code::LD_BYTE_X, base);
+        place.byte(program, 0);
         // "Destination unreachable": type 3 (RFC 792), type 1 (RFC 4443).
         program.take_if(code::JUMP_EQUAL, 3, HEADERS);
         program.take_if(code::JUMP_EQUAL, 1, HEADERS);
         program.take(0);
         program.place(tcp);
-        self.tcp(program, base, sample);
+        let no = program.label();
+        self.tcp(program, place, no);
         program.place(sctp);
-        program.push(code::LD_BYTE_X, base + 12);
+        place.byte(program, 12);
         for chunk in [1, 2, 6] {
             program.take_if(code::JUMP_EQUAL, chunk, HEADERS);
         }
@@ -151,38 +191,44 @@ impl Filter {
         self.udp(program, place, sample);
         program.place(sample);
         program.push(code::LD_WORD, ancillary::RANDOM);
-        let no = program.label();
         program.jump_if(code::JUMP_SET, SAMPLE - 1, no);
         program.take(HEADERS);
         program.place(no);
         program.take(0);
     }
 
-    fn tcp(&self, program: &mut Program, base: u32, sample: Label) {
-        program.push(code::LD_BYTE_X, base + 13);
+    fn tcp(&self, program: &mut Program, place: Place, no: Label) {
+        let base = place.base;
+        place.byte(program, 13);
         // FIN, SYN, RST.
         program.take_if(code::JUMP_SET, 7, HEADERS);
-        program.push(code::LD_HALF_X, base);
+        place.half(program, 0);
         program.take_if(code::JUMP_EQUAL, 53, NAMES);
         if self.server_names {
-            let no = program.label();
-            program.push(code::LD_BYTE_X, base + 12);
+            let other = program.label();
+            place.byte(program, 12);
             program.push(code::SHIFT_RIGHT, 2);
             program.push(code::AND, 0x3c);
-            program.push(code::ADD_X, 0);
+            match place.header {
+                Some(header) => program.push(code::ADD, header),
+                None => program.push(code::ADD_X, 0),
+            }
             program.push(code::TAX, 0);
             // A handshake record with a ClientHello (RFC 8446 §4, §5.1). A load beyond the end drops the packet, so what is too
             // short for a record goes the other way first.
             let short = program.label();
             self.is_shorter(program, base, short);
             program.push(code::LD_BYTE_X, base);
-            program.jump_unless(code::JUMP_EQUAL, 22, no);
+            program.jump_unless(code::JUMP_EQUAL, 22, other);
             program.push(code::LD_BYTE_X, base + 5);
             program.take_if(code::JUMP_EQUAL, 1, NAMES);
             program.place(short);
-            program.place(no);
+            program.place(other);
         }
-        self.open(program, sample);
+        let drawn = program.label();
+        self.open(program, drawn);
+        program.place(drawn);
+        draw::draw(program, place, self.mixture, no);
     }
 
     /// Goes to `short` where fewer than six bytes follow X.
@@ -199,7 +245,7 @@ impl Filter {
         program.push(code::LDX_MEMORY, SCRATCH);
     }
 
-    /// Of an open connection: everything in the beginning, else one in many.
+    /// Of an open connection: everything in the beginning; else it goes to `sample`.
     fn open(&self, program: &mut Program, sample: Label) {
         if self.everything {
             program.take(HEADERS);
@@ -213,69 +259,37 @@ impl Filter {
     }
 
     fn udp(&self, program: &mut Program, place: Place, sample: Label) {
-        let Place { base, is_v6, outer } = place;
+        let Place { base, header, outer, .. } = place;
         let inside = program.label();
-        program.push(code::LD_HALF_X, base);
+        place.half(program, 0);
         for port in [53, 5353] {
             program.take_if(code::JUMP_EQUAL, port, NAMES);
         }
-        program.push(code::LD_HALF_X, base + 2);
+        place.half(program, 2);
         for port in [53, 5353] {
             program.take_if(code::JUMP_EQUAL, port, NAMES);
         }
+        // Options before a tunnel are nobody's habit.
+        let tunnel = if outer && header.is_some() { inside } else { sample };
         for port in &self.opaque {
             program.jump_if(code::JUMP_EQUAL, u32::from(*port), sample);
         }
         for port in &self.vxlan {
-            program.jump_if(code::JUMP_EQUAL, u32::from(*port), if outer { inside } else { sample });
+            program.jump_if(code::JUMP_EQUAL, u32::from(*port), tunnel);
         }
         for edge in self.hot.iter().take(MAX_HOT) {
-            hot(program, place, edge, sample);
+            hot::hot(program, place, edge, sample);
         }
         program.take(HEADERS);
         program.place(inside);
-        if !outer {
+        let Some(header) = header.filter(|_| outer) else {
             // Nobody jumps here.
             return program.take(0);
-        }
-        let header = if is_v6 { 40 } else { 20 };
-        // Options before a tunnel are nobody's habit.
-        program.push(code::TXA, 0);
-        program.jump_unless(code::JUMP_EQUAL, header, sample);
+        };
         // UDP 8, VXLAN 8, Ethernet 14 (RFC 7348 §5).
         let inner = base + header + 30;
         program.push(code::LD_HALF, inner - 2);
         self.network(program, inner, false);
-    }
-}
-
-/// Samples the datagrams of a hot edge, in both directions, where the packet is of its family.
-fn hot(program: &mut Program, Place { base, is_v6, .. }: Place, edge: &HotEdge, sample: Label) {
-    let words = |ip: IpAddr| -> Vec<u32> {
-        match ip {
-            IpAddr::V4(ip) => vec![ip.to_bits()],
-            IpAddr::V6(ip) => {
-                ip.octets().chunks(4).map(|word| word.iter().fold(0, |sum, byte| sum << 8 | u32::from(*byte))).collect()
-            }
-        }
-    };
-    let (client, server) = (words(edge.client), words(edge.server));
-    if (client.len() == 4) != is_v6 || client.len() != server.len() {
-        return;
-    }
-    let (source, destination) = if is_v6 { (8, 24) } else { (12, 16) };
-    for (from, to, port) in [(&client, &server, 2), (&server, &client, 0)] {
-        let other = program.label();
-        program.push(code::LD_HALF_X, base + port);
-        program.step_unless(code::JUMP_EQUAL, u32::from(edge.port), other);
-        for (at, words) in [(source, from), (destination, to)] {
-            for (offset, word) in (0..).step_by(4).zip(words) {
-                program.push(code::LD_WORD, base + at + offset);
-                program.step_unless(code::JUMP_EQUAL, *word, other);
-            }
-        }
-        program.jump(sample);
-        program.place(other);
     }
 }
 

@@ -18,6 +18,7 @@ pub(super) mod code {
     pub(in super::super) const LD_WORD: u16 = 0x20;
     pub(in super::super) const LD_HALF: u16 = 0x28;
     pub(in super::super) const LD_BYTE: u16 = 0x30;
+    pub(in super::super) const LD_WORD_X: u16 = 0x40;
     pub(in super::super) const LD_HALF_X: u16 = 0x48;
     pub(in super::super) const LD_BYTE_X: u16 = 0x50;
     /// X = 4 * (byte & 15): the length of an IPv4 header.
@@ -25,7 +26,6 @@ pub(super) mod code {
     pub(in super::super) const LD: u16 = 0x00;
     pub(in super::super) const LD_MEMORY: u16 = 0x60;
     pub(in super::super) const ST: u16 = 0x02;
-    pub(in super::super) const LDX: u16 = 0x01;
     pub(in super::super) const LDX_MEMORY: u16 = 0x61;
     pub(in super::super) const STX: u16 = 0x03;
     pub(in super::super) const LD_LENGTH: u16 = 0x80;
@@ -33,6 +33,9 @@ pub(super) mod code {
     pub(in super::super) const ADD_X: u16 = 0x0c;
     pub(in super::super) const AND: u16 = 0x54;
     pub(in super::super) const SHIFT_RIGHT: u16 = 0x74;
+    pub(in super::super) const MULTIPLY: u16 = 0x24;
+    pub(in super::super) const XOR: u16 = 0xa4;
+    pub(in super::super) const XOR_X: u16 = 0xac;
     pub(in super::super) const TAX: u16 = 0x07;
     pub(in super::super) const TXA: u16 = 0x87;
     pub(in super::super) const JUMP: u16 = 0x05;

@@ -187,16 +187,15 @@ impl<A: Address> Connections<A> {
 
     /// A new episode of the sockets.
     fn push(&mut self, time: Timestamp, ends: Ends<A>, client: Option<(usize, u32)>) -> u32 {
-        let mut episode = Episode::new(client, time, NONE);
-        if let Some(number) = self.table.newest(&ends) {
-            let newest = self.table.at(number);
+        self.table.push_before(ends, |newest| {
+            let Some((number, newest)) = newest else { return Episode::new(client, time, NONE) };
             newest.set_older();
+            let mut episode = Episode::new(client, time, number);
             if newest.has_loose() {
                 episode.set_loose();
             }
-            episode.next = number;
-        }
-        self.table.push(ends, episode)
+            episode
+        })
     }
 
     /// The episode that `side` opened with `number`, made where there is none.
@@ -374,7 +373,7 @@ impl<A: Address> Connections<A> {
 
     /// Forgets the rows that `keep` does not hold.
     pub(super) fn retain(&mut self, keep: &[bool]) {
-        self.table.retain(keep, |episode| (!episode.is_older(), &mut episode.next));
+        self.table.retain(keep, |episode| &mut episode.next);
         let table = &self.table;
         self.loose.retain(|ends, _| table.newest(ends).is_some());
         self.loose_ends = self.loose.values().map(Vec::len).sum();

@@ -204,7 +204,7 @@ impl<A: Address> Datagrams<A> {
             gone.sort_unstable();
             self.elsewhere.retain(|(ends, _), _| gone.binary_search(ends).is_err());
         }
-        self.table.retain(keep, |conversation| (true, &mut conversation.next));
+        self.table.retain(keep, |conversation| &mut conversation.next);
     }
 }
 

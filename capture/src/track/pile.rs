@@ -52,17 +52,23 @@ impl<T> Pile<T> {
         self.pieces.iter_mut().flatten()
     }
 
-    /// Keeps the entries whose numbers `keep` has; they get new numbers.
+    /// Keeps the entries whose numbers `keep` has; they get new numbers. They move within the pieces that are there: new
+    /// ones would be new pages, too.
     pub(super) fn retain(&mut self, keep: &[bool]) {
-        let old = std::mem::take(self);
-        // Each piece is given back before the next is looked at.
-        for (piece, keep) in old.pieces.into_iter().zip(keep.chunks(PIECE)) {
-            for (entry, keep) in piece.into_iter().zip(keep) {
-                if *keep {
-                    self.push(entry);
-                }
+        let mut kept = 0;
+        for number in (0..self.len).filter(|number| keep[*number]) {
+            match &mut self.pieces[kept / PIECE..=number / PIECE] {
+                [piece] => piece.swap(kept % PIECE, number % PIECE),
+                [piece, .., other] => std::mem::swap(&mut piece[kept % PIECE], &mut other[number % PIECE]),
+                [] => {}
             }
+            kept += 1;
         }
+        self.pieces.truncate(kept.div_ceil(PIECE));
+        if let Some(last) = self.pieces.last_mut() {
+            last.truncate(kept - (kept - 1) / PIECE * PIECE);
+        }
+        self.len = kept;
     }
 }
 

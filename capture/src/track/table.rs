@@ -97,13 +97,20 @@ impl<K: Key, V> Table<K, V> {
 
     /// Adds an entry that becomes the newest of `key`; returns its number.
     pub(super) fn push(&mut self, key: K, value: V) -> u32 {
+        self.push_before(key, |_| value)
+    }
+
+    /// The same of an entry that is made of the number and the value of the newest until then.
+    pub(super) fn push_before(&mut self, key: K, value: impl FnOnce(Option<(u32, &mut V)>) -> V) -> u32 {
         if self.used * 4 >= self.slots.len() * 3 {
             self.grow();
         }
         let hash = self.hash(&key);
         let at = self.slot(&key, hash);
-        self.used += usize::from(self.slots[at] == 0);
+        let older = (self.slots[at] as u32).checked_sub(1);
+        self.used += usize::from(older.is_none());
         let number = self.entries.len() as u32;
+        let value = value(older.map(|older| (older, self.at(older))));
         self.entries.push(Entry { key, value });
         self.slots[at] = u64::from(hash) << 32 | u64::from(number + 1);
         number
@@ -112,14 +119,7 @@ impl<K: Key, V> Table<K, V> {
     fn grow(&mut self) {
         let old = std::mem::take(&mut self.slots);
         self.slots = vec![0; old.len() * 2];
-        let mask = self.slots.len() - 1;
-        for slot in old.into_iter().filter(|slot| *slot != 0) {
-            let mut at = (slot >> 32) as usize & mask;
-            while self.slots[at] != 0 {
-                at = (at + 1) & mask;
-            }
-            self.slots[at] = slot;
-        }
+        old.into_iter().filter(|slot| *slot != 0).for_each(|slot| self.put(slot));
     }
 
     /// The entry of a number.
@@ -139,9 +139,9 @@ impl<K: Key, V> Table<K, V> {
         (&entry.key, &entry.value)
     }
 
-    /// Keeps the entries whose numbers `keep` has; they get new numbers. `newest` tells whether an entry is the newest
-    /// of its key, and where it holds the number of the next older one. Chains are kept or dropped whole.
-    pub(super) fn retain(&mut self, keep: &[bool], newest: impl Fn(&mut V) -> (bool, &mut u32)) {
+    /// Keeps the entries whose numbers `keep` has; they get new numbers. `next` is where an entry holds the number of the
+    /// next older one of its key. The newest of a key is kept if any is.
+    pub(super) fn retain(&mut self, keep: &[bool], next: impl Fn(&mut V) -> &mut u32) {
         let mut kept = 0;
         let numbers: Vec<u32> = keep
             .iter()
@@ -151,25 +151,33 @@ impl<K: Key, V> Table<K, V> {
             })
             .collect();
         self.entries.retain(keep);
-        self.slots = vec![0; (self.entries.len() * 2).next_power_of_two().max(64)];
-        self.used = 0;
-        let mask = self.slots.len() - 1;
-        for (number, entry) in (1..).zip(self.entries.iter_mut()) {
-            let (is_newest, next) = newest(&mut entry.value);
+        for entry in self.entries.iter_mut() {
+            let next = next(&mut entry.value);
             if *next != NONE {
                 *next = numbers[*next as usize];
             }
-            if is_newest {
-                // No other entry that is the newest has this key.
-                let hash = (entry.key.hashed(&self.seed) >> 32) as u32;
-                let mut at = hash as usize & mask;
-                while self.slots[at] != 0 {
-                    at = (at + 1) & mask;
-                }
-                self.slots[at] = u64::from(hash) << 32 | number;
+        }
+        // The slots have all that is needed, in the order in which they go where they belong.
+        let room = (self.entries.len() * 2).next_power_of_two().max(64);
+        let old = std::mem::replace(&mut self.slots, vec![0; room]);
+        self.used = 0;
+        for slot in old.into_iter().filter(|slot| *slot != 0) {
+            let number = numbers[(slot as u32 - 1) as usize];
+            if number != NONE {
+                self.put(slot >> 32 << 32 | u64::from(number + 1));
                 self.used += 1;
             }
         }
+    }
+
+    /// Puts a slot of which no other has the key where it belongs.
+    fn put(&mut self, slot: u64) {
+        let mask = self.slots.len() - 1;
+        let mut at = (slot >> 32) as usize & mask;
+        while self.slots[at] != 0 {
+            at = (at + 1) & mask;
+        }
+        self.slots[at] = slot;
     }
 }
 

@@ -25,6 +25,9 @@ const YOUNG: i64 = 30 * SECOND;
 /// Interfaces are looked for this often, in nanoseconds.
 const LOOK: i64 = SECOND;
 
+/// How long one packet that is repeated passes always or never ([`Filter::mixture`]), in nanoseconds.
+const MIXTURE: i64 = 60 * SECOND;
+
 /// And the machine's own addresses this often.
 const ADDRESSES: i64 = 10 * SECOND;
 
@@ -234,6 +237,7 @@ impl Recorder {
             young: if everything { Vec::new() } else { indices(&|one| one.recorded && young(one.since)) },
             unwanted: indices(&|one| !one.recorded),
             server_names: self.options.server_names,
+            mixture: self.edges.key.hash_one(now.floor(MIXTURE)) as u32,
             hot: self.hot.edges(now),
             vxlan: self.options.tunnels.vxlan.iter().copied().collect(),
             opaque: self.options.tunnels.geneve.iter().copied().chain(OPAQUE).collect(),

@@ -25,6 +25,7 @@ fn run(program: &[Instruction], protocol: u32, packet: &[u8], interface: u32, ra
             code::LD_WORD => load(k, 4),
             code::LD_HALF => load(k, 2),
             code::LD_BYTE => load(k, 1),
+            code::LD_WORD_X => load(x + k, 4),
             code::LD_HALF_X => load(x + k, 2),
             code::LD_BYTE_X => load(x + k, 1),
             code::LD_LENGTH => Some(packet.len() as u32),
@@ -51,10 +52,6 @@ fn run(program: &[Instruction], protocol: u32, packet: &[u8], interface: u32, ra
                 memory[k as usize] = a;
                 continue;
             }
-            code::LDX => {
-                x = k;
-                continue;
-            }
             code::LDX_MEMORY => {
                 x = memory[k as usize];
                 continue;
@@ -77,6 +74,18 @@ fn run(program: &[Instruction], protocol: u32, packet: &[u8], interface: u32, ra
             }
             code::SHIFT_RIGHT => {
                 a >>= k;
+                continue;
+            }
+            code::MULTIPLY => {
+                a = a.wrapping_mul(k);
+                continue;
+            }
+            code::XOR => {
+                a ^= k;
+                continue;
+            }
+            code::XOR_X => {
+                a ^= x;
                 continue;
             }
             code::TAX => {
@@ -144,10 +153,14 @@ fn usual() -> Filter {
 
 /// Whether packets of both families pass, with no luck and with luck.
 fn passes(filter: &Filter, build: impl Fn(bool) -> Vec<u8>) -> Vec<(bool, bool)> {
-    let program = filter.compile();
-    assert!(program.len() < 4096, "{}", program.len());
-    let take = |v6: bool, random| run(&program, if v6 { IPV6 } else { IPV4 }, &build(v6), 3, random) > 0;
-    [false, true].into_iter().map(|v6| (take(v6, 77), take(v6, 5 * SAMPLE))).collect()
+    let mixed = |mixture| Filter { mixture, ..filter.clone() }.compile();
+    assert!(mixed(0).len() < 4096, "{}", mixed(0).len());
+    let both = |v6: bool| {
+        let (protocol, packet) = (if v6 { IPV6 } else { IPV4 }, build(v6));
+        let take = |mixture, random| run(&mixed(mixture), protocol, &packet, 3, random) > 0;
+        ((0..5).all(|mixture| take(mixture, 77)), (0..20 * SAMPLE).any(|mixture| take(mixture, 5 * SAMPLE)))
+    };
+    vec![both(false), both(true)]
 }
 
 const ALWAYS: [(bool, bool); 2] = [(true, true); 2];
@@ -174,6 +187,49 @@ fn cost_follows_connections() {
     // Nothing is looked for in a tunnel's tunnel.
     assert_eq!(passes(&filter, |v6| vxlan(v6, &vxlan(v6, &tcp(v6, 2, b""), v6), v6)), SAMPLED);
     assert_eq!(run(&filter.compile(), 0x0806, &[0; 28], 3, 0), 0, "ARP");
+}
+
+/// A segment of an open connection with these numbers; with options in the IPv4 header.
+fn numbered(v6: bool, sequence: u32, acknowledgment: u32, options: bool) -> Vec<u8> {
+    let mut bytes = tcp(v6, 16, b"data");
+    let header = if v6 { 40 } else { 20 };
+    bytes[header + 4..header + 8].copy_from_slice(&sequence.to_be_bytes());
+    bytes[header + 8..header + 12].copy_from_slice(&acknowledgment.to_be_bytes());
+    if options && !v6 {
+        bytes[0] = 0x46;
+        bytes.splice(20..20, [1; 4]);
+    }
+    bytes
+}
+
+#[test]
+fn one_in_many_whatever_the_numbers_are() {
+    const COUNT: u32 = 200 * SAMPLE;
+    type Numbers = fn(u32) -> (u32, u32);
+    let streams: [(&str, Numbers); 5] = [
+        ("data", |at| (at.wrapping_mul(1448), 77)),
+        ("what acknowledges it", |at| (77, at.wrapping_mul(2896))),
+        ("large data", |at| (at.wrapping_mul(65160), 3)),
+        ("a power of two", |at| (at.wrapping_mul(1024), 1 << 31)),
+        ("questions and answers", |at| (at / 2 * 100, at.div_ceil(2).wrapping_mul(4096))),
+    ];
+    let passing = |program: &[Instruction], v6: bool, packet: &[u8]| {
+        u32::from(run(program, if v6 { IPV6 } else { IPV4 }, packet, 3, 77) == HEADERS)
+    };
+    for (v6, options) in [(false, false), (false, true), (true, false)] {
+        let filter = Filter { mixture: 0x1234_5678, server_names: options, ..usual() };
+        let program = filter.compile();
+        for (what, numbers) in streams {
+            let drawn: u32 =
+                (0..COUNT).map(numbers).map(|(one, two)| passing(&program, v6, &numbered(v6, one, two, options))).sum();
+            assert!((120..=300).contains(&drawn), "{what}: {drawn} of {COUNT}");
+        }
+        // What is repeated is drawn in its turn.
+        let packet = numbered(v6, 5, 6, options);
+        let drawn: u32 =
+            (0..50 * SAMPLE).map(|mixture| passing(&Filter { mixture, ..filter.clone() }.compile(), v6, &packet)).sum();
+        assert!((20..=90).contains(&drawn), "{drawn}");
+    }
 }
 
 #[test]

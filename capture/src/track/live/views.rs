@@ -43,8 +43,32 @@ struct Answer<A> {
     server: (A, u16),
 }
 
-/// Openings that are not counted, by number: their rows.
-type Openings = FxHashMap<u32, Vec<u32>>;
+/// The rows that are not counted with the numbers of their clients, in ascending order of the numbers.
+struct Numbers(Vec<(u32, u32)>);
+
+impl Numbers {
+    fn of<A: Address>(table: &Table<Ends<A>, Episode>) -> Numbers {
+        let uncounted = (0..).zip(table.iter()).filter(|(_, (_, episode))| !episode.is_counted());
+        let mut numbers: Vec<(u32, u32)> =
+            uncounted.filter_map(|(row, (_, episode))| Some((episode.client()?.1, row))).collect();
+        numbers.sort_unstable();
+        Numbers(numbers)
+    }
+
+    /// The rows of a number, in ascending order.
+    fn rows(&self, number: u32) -> impl Iterator<Item = u32> {
+        let from = self.0.partition_point(|(other, _)| *other < number);
+        self.0[from..].iter().take_while(move |(other, _)| *other == number).map(|(_, row)| *row)
+    }
+
+    /// The answered rows whose number another one has, too: of all others nothing else was seen.
+    fn answered<A: Address>(&self, table: &Table<Ends<A>, Episode>) -> Vec<u32> {
+        let shared = self.0.chunk_by(|one, two| one.0 == two.0).filter(|group| group.len() > 1).flatten();
+        let mut rows: Vec<u32> = shared.map(|(_, row)| *row).filter(|row| table.get(*row).1.is_answered()).collect();
+        rows.sort_unstable();
+        rows
+    }
+}
 
 impl<A: Address> Views<A> {
     /// Joins openings with the answers and refusals that were seen at other sockets.
@@ -53,25 +77,12 @@ impl<A: Address> Views<A> {
         table: &mut Table<Ends<A>, Episode>,
         loose: &mut std::collections::HashMap<Ends<A>, Vec<super::super::connection::Loose>>,
     ) {
-        let mut openings = Openings::default();
-        let mut answered: Vec<u32> = Vec::new();
-        for (number, (_, episode)) in (0..).zip(table.iter()) {
-            if episode.is_counted() {
-                continue;
-            }
-            let Some((_, initial)) = episode.client() else { continue };
-            if episode.opened().is_some() {
-                openings.entry(initial).or_default().push(number);
-            }
-            if episode.is_answered() {
-                answered.push(number);
-            }
-        }
-        for row in answered {
+        let numbers = Numbers::of(table);
+        for row in numbers.answered(table) {
             let (ends, view) = (*table.get(row).0, *table.get(row).1);
             let (Some((side, number)), Some(time)) = (view.client(), view.answered()) else { continue };
             let answer = Answer { number, time, client: ends.end(side), server: ends.end(other(side)) };
-            let Some(opening) = answer.opening(table, &openings, Some((row, &view))) else { continue };
+            let Some(opening) = answer.opening(table, &numbers, Some((row, &view))) else { continue };
             let (dialled_ends, opened) = (*table.get(opening).0, *table.get(opening).1);
             let Some((client_side, _)) = opened.client() else { continue };
             let (client, dialled) = (dialled_ends.end(client_side), dialled_ends.end(other(client_side)));
@@ -85,7 +96,7 @@ impl<A: Address> Views<A> {
             }
         }
         loose.retain(|ends, all| {
-            all.retain(|loose| !self.refuse(table, &openings, ends, loose.side, loose.what, loose.time));
+            all.retain(|loose| !self.refuse(table, &numbers, ends, loose.side, loose.what, loose.time));
             !all.is_empty()
         });
         self.reflect(table);
@@ -95,7 +106,7 @@ impl<A: Address> Views<A> {
     fn refuse(
         &mut self,
         table: &mut Table<Ends<A>, Episode>,
-        openings: &Openings,
+        numbers: &Numbers,
         ends: &Ends<A>,
         side: usize,
         what: LooseEnd,
@@ -107,7 +118,7 @@ impl<A: Address> Views<A> {
             LooseEnd::Reset { .. } | LooseEnd::Unreachable { .. } => return false,
         };
         let answer = Answer { number, time, client: ends.end(other(side)), server: ends.end(side) };
-        let Some(opening) = answer.opening(table, openings, None) else { return false };
+        let Some(opening) = answer.opening(table, numbers, None) else { return false };
         let dialled_ends = *table.get(opening).0;
         let Some((client_side, _)) = table.get(opening).1.client() else { return false };
         if dialled_ends == *ends {
@@ -176,15 +187,15 @@ impl<A: Address> Answer<A> {
     fn opening(
         &self,
         table: &Table<Ends<A>, Episode>,
-        openings: &Openings,
+        numbers: &Numbers,
         view: Option<(u32, &Episode)>,
     ) -> Option<u32> {
-        let candidates = openings.get(&self.number)?;
         let fits = |row: &u32| {
             let (_, opening) = table.get(*row);
             let between = opening.first().plus(-APART) <= self.time && self.time <= opening.first().plus(PENDING);
             let own = view.is_some_and(|(own, _)| own == *row);
-            !own && between && !opening.is_counted() && !opening.is_refused()
+            let waits = opening.opened().is_some() && !opening.is_counted() && !opening.is_refused();
+            !own && between && waits
         };
         let rank = |row: &u32| {
             let (ends, opening) = table.get(*row);
@@ -205,7 +216,7 @@ impl<A: Address> Answer<A> {
             }
         };
         let mut ranked: Vec<(u8, u32)> =
-            candidates.iter().filter(|row| fits(row)).filter_map(|row| Some((rank(row)?, *row))).collect();
+            numbers.rows(self.number).filter(fits).filter_map(|row| Some((rank(&row)?, row))).collect();
         ranked.sort_unstable();
         match ranked[..] {
             // Somebody who uses one number for many targets leaves nothing to tell them apart by.
