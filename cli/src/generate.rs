@@ -64,6 +64,7 @@ pub(crate) fn run(args: &GenerateArgs, out: &mut impl Write) -> anyhow::Result<E
         watched,
         default_deny: args.default_deny,
         dns_for_all: args.dns_for_all,
+        kept: Vec::new(),
     };
     let plan = synthesize(&resolved, &cluster.inventory, &options);
     let mut proof = prove(&plan, &resolved.graph, &cluster.inventory, &options.choices);
