@@ -292,6 +292,12 @@ pub(crate) struct GenerateArgs {
     /// Write nothing; exit 1 if a file in the output directory would change
     #[arg(long)]
     pub(crate) check: bool,
+    /// Write the evidence anew also where the rules are as they were
+    #[arg(long)]
+    pub(crate) refresh_evidence: bool,
+    /// Also write a kustomization.yaml into each directory, with the list of its policies
+    #[arg(long)]
+    pub(crate) kustomize: bool,
     /// Add a policy `default-deny` to every namespace that gets a policy
     #[arg(long)]
     pub(crate) default_deny: bool,

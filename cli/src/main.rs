@@ -15,6 +15,7 @@ mod collect;
 mod completeness;
 mod declared;
 mod diff;
+mod directory;
 mod drawing;
 mod exit;
 mod expected;
