@@ -6,7 +6,8 @@
 //! said of learning.
 //!
 //! `cases` are folders of readable input and expected output, those of `engine` and `lint` (`transcripts` runs them) need
-//! no traffic; `conformance` holds verdict tables against `reach`; `input` is what goes wrong with files, `arguments` what
+//! no traffic; `conformance` holds verdict tables against `reach`; `input` is what goes wrong with files, `inplace` a directory that is
+//! written to again, `arguments` what
 //! people type, `awaited` what is declared and was not seen; `snapshots` show the output of the recordings in `pcaps/`,
 //! `recordings` hold it against their true edges; `unused` is what is said of rules, `redundancy` of those that are allowed
 //! twice, `evidence` how much has to be watched for it; `reports` are findings as SARIF and markdown; `properties` hold for any
@@ -37,6 +38,7 @@ mod evidence;
 mod examiner;
 #[allow(dead_code, reason = "the tests of the agent use the rest of it")]
 mod fakeapi;
+mod inplace;
 mod input;
 mod kernel;
 mod libpcap;

@@ -113,6 +113,7 @@ pub(crate) fn run(args: &GenerateArgs, out: &mut impl Write) -> anyhow::Result<E
             inventory: &cluster.inventory,
             mapping: mapping.as_ref(),
             plan: &plan,
+            watched: &options.watched,
             is_complete: cluster.problems.is_empty() && traffic.unreadable().is_none(),
         };
         let changes = directory.plan(wanted, &scope)?;

@@ -68,3 +68,60 @@ pub(crate) fn is_coloured() -> bool {
     let is_dumb = env::var_os("TERM").is_some_and(|value| value == "dumb");
     io::stderr().is_terminal() && !refused && !is_dumb
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use super::*;
+
+    fn shown(changes: &Changes, coloured: bool) -> String {
+        let mut text = Vec::new();
+        changes.show(&mut text, coloured).unwrap();
+        String::from_utf8(text).unwrap()
+    }
+
+    fn change(path: &str, action: Action, words: &[&str]) -> Change {
+        Change { path: path.into(), action, words: words.iter().map(ToString::to_string).collect() }
+    }
+
+    #[test]
+    fn a_line_for_each_file_and_one_for_all() {
+        let changes = Changes {
+            files: vec![
+                change("shop/api.yaml", Action::Add(String::new()), &[]),
+                change("shop/old.yaml", Action::Remove, &["selects no pod"]),
+                change("shop/web.yaml", Action::Change(String::new()), &["ingress: +a 1/TCP", "egress: -b 2/TCP"]),
+            ],
+            stays: BTreeMap::from([("not watched", BTreeSet::from(["a/b.yaml".into(), "a/c.yaml".into()]))]),
+            warnings: vec!["look".to_string()],
+            ..Changes::default()
+        };
+        let plain = "+ shop/api.yaml\n- shop/old.yaml  selects no pod\n\
+                     ~ shop/web.yaml  ingress: +a 1/TCP; egress: -b 2/TCP\nstays, not watched: a/b.yaml, a/c.yaml\n\
+                     warning: look\nPlan: 1 to add, 1 to change, 1 to remove\n";
+        assert_eq!(shown(&changes, false), plain);
+        let coloured = shown(&changes, true);
+        for head in [
+            "\x1b[32m+ shop/api.yaml\x1b[0m\n",
+            "\x1b[31m- shop/old.yaml\x1b[0m  s",
+            "\x1b[33m~ shop/web.yaml\x1b[0m  i",
+        ] {
+            assert!(coloured.contains(head), "{coloured:?}");
+        }
+        let without =
+            ["\x1b[32m", "\x1b[31m", "\x1b[33m", "\x1b[0m"].iter().fold(coloured, |text, code| text.replace(code, ""));
+        assert_eq!(without, plain, "colours are all that differs");
+    }
+
+    #[test]
+    fn nothing_to_do() {
+        for (policies, said) in [
+            (0, "No changes. 0 policies are up to date.\n"),
+            (1, "No changes. 1 policy is up to date.\n"),
+            (1200, "No changes. 1,200 policies are up to date.\n"),
+        ] {
+            assert_eq!(shown(&Changes { policies, ..Changes::default() }, true), said);
+        }
+    }
+}

@@ -6,6 +6,7 @@
 use synth::carry::Mapping;
 use synth::endpoint::Workload;
 use synth::inventory::Inventory;
+use synth::learn::Watched;
 use synth::policy::Policy;
 use synth::synthesize::Plan;
 
@@ -22,6 +23,8 @@ pub(crate) struct Scope<'a> {
     pub(crate) mapping: Option<&'a Mapping>,
     /// What was made of the traffic.
     pub(crate) plan: &'a Plan,
+    /// What was watched.
+    pub(crate) watched: &'a Watched,
     /// Whether all input could be read.
     pub(crate) is_complete: bool,
 }
@@ -55,7 +58,7 @@ impl Scope<'_> {
         if self.plan.policies.iter().all(|planned| planned.workloads.is_empty()) {
             return Fate::Stays("nothing was learned");
         }
-        if selected.iter().any(|workload| self.plan.unwatched.contains(workload)) {
+        if selected.iter().any(|workload| !self.watched.covers(workload, self.inventory)) {
             return Fate::Stays("not watched");
         }
         let silent: Vec<String> =

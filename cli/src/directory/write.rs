@@ -66,8 +66,7 @@ impl Changes {
 
 /// Writes beside the file, because a rename does not cross file systems, and puts it in its place.
 fn replace(path: &Path, text: &str) -> io::Result<()> {
-    let name = path.file_name().ok_or_else(|| io::Error::other("no file name"))?.to_string_lossy();
-    // Hidden, so that the next run does not look at one that a crash left. The name may be as long as names can be.
+    // Hidden, so that the next run does not look at one that a crash left.
     let temporary = path.with_file_name(format!(".ringfence-{}.part", std::process::id()));
     let written = OpenOptions::new().write(true).create_new(true).open(&temporary).and_then(|mut file| {
         if let Ok(old) = fs::metadata(path) {
@@ -80,5 +79,64 @@ fn replace(path: &Path, text: &str) -> io::Result<()> {
     if written.is_err() {
         let _ = fs::remove_file(&temporary);
     }
-    written.map_err(|error| io::Error::new(error.kind(), format!("{name}: {error}")))
+    written
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    fn changes(root: &Path, files: &[(&str, Action)]) -> Changes {
+        let change =
+            |(path, action): &(&str, Action)| Change { path: path.into(), action: action.clone(), words: Vec::new() };
+        Changes { root: root.to_path_buf(), files: files.iter().map(change).collect(), ..Changes::default() }
+    }
+
+    #[test]
+    fn each_file_as_a_whole() {
+        let root = tempfile::tempdir().unwrap();
+        let path = |name: &str| root.path().join(name);
+        fs::create_dir_all(path("a/b")).unwrap();
+        fs::write(path("a/b/old.yaml"), "old").unwrap();
+        fs::write(path("kept.yaml"), "before").unwrap();
+        fs::set_permissions(path("kept.yaml"), fs::Permissions::from_mode(0o640)).unwrap();
+        let text = |text: &str| text.to_string();
+        let files = [
+            ("a/b/old.yaml", Action::Remove),
+            ("kept.yaml", Action::Change(text("after"))),
+            ("new/one.yaml", Action::Add(text("one"))),
+        ];
+        changes(root.path(), &files).write().unwrap();
+        assert_eq!(fs::read_to_string(path("kept.yaml")).unwrap(), "after");
+        assert_eq!(fs::metadata(path("kept.yaml")).unwrap().permissions().mode() & 0o777, 0o640);
+        assert_eq!(fs::read_to_string(path("new/one.yaml")).unwrap(), "one");
+        assert!(!path("a").exists(), "directories that are empty now are gone");
+        assert_eq!(fs::read_dir(root.path()).unwrap().count(), 2, "nothing else is left behind");
+    }
+
+    #[test]
+    fn a_failure_in_the_middle_says_what_was_done() {
+        let root = tempfile::tempdir().unwrap();
+        let path = |name: &str| root.path().join(name);
+        fs::write(path("old.yaml"), "old").unwrap();
+        // A file where a directory has to be made.
+        fs::write(path("b"), "").unwrap();
+        fs::write(path("there.yaml"), "theirs").unwrap();
+        let add = || Action::Add("text".to_string());
+        let files = [("a.yaml", add()), ("b/c.yaml", add()), ("d.yaml", add()), ("old.yaml", Action::Remove)];
+        let error = changes(root.path(), &files).write().unwrap_err().to_string();
+        assert!(error.starts_with(&format!("{}: ", path("b/c.yaml").display())), "{error}");
+        let said = "; done before it: + a.yaml; not done: + b/c.yaml, + d.yaml, - old.yaml";
+        assert!(error.ends_with(said), "{error}");
+        assert!(path("a.yaml").exists() && !path("d.yaml").exists() && path("old.yaml").exists());
+
+        let error = changes(root.path(), &[("there.yaml", add())]).write().unwrap_err().to_string();
+        assert!(
+            error.contains("somebody else made it meanwhile") && error.contains("done before it: nothing"),
+            "{error}"
+        );
+        assert_eq!(fs::read_to_string(path("there.yaml")).unwrap(), "theirs");
+    }
 }
