@@ -56,7 +56,8 @@ impl Directory {
             Err(error) => return Err(error).with_context(|| root.display().to_string()),
         }
         let input: Vec<PathBuf> = input.iter().filter_map(|path| fs::canonicalize(path).ok()).collect();
-        let is_input = |path: &Path| fs::canonicalize(path).is_ok_and(|path| input.contains(&path));
+        let is_input =
+            |path: &Path| !input.is_empty() && fs::canonicalize(path).is_ok_and(|path| input.contains(&path));
         let mut problems = Vec::new();
         directory.read_below(Path::new(""), &is_input, &mut problems)?;
         if !problems.is_empty() {

@@ -126,7 +126,7 @@ pub fn synthesize(resolved: &Resolved, inventory: &Inventory, options: &Options)
         }
     }
     plan.findings.extend(grants.unwritten());
-    let mut taken = Names::new(inventory);
+    let mut taken = Names::new(inventory, &options.kept);
     let names = name::of_groups(&mut taken, inventory, &groups, &options.kept);
     for (index, group) in groups.iter().enumerate() {
         if !grants.has(index) {

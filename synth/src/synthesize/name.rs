@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{DEFAULT_DENY, is_managed};
 use crate::endpoint::Workload;
 use crate::inventory::Inventory;
+use crate::label::Selector;
 use crate::policy::Policy;
 use crate::select::{Group, Groups};
 
@@ -19,8 +20,13 @@ pub(super) struct Names {
 }
 
 impl Names {
-    pub(super) fn new(inventory: &Inventory) -> Names {
-        let foreign = inventory.policies.iter().filter(|policy| !is_managed(policy));
+    /// Those of the cluster's policies that are neither labelled as ours nor what an earlier run wrote: tools that apply
+    /// policies may put their own label in the place of ours.
+    pub(super) fn new(inventory: &Inventory, kept: &[Policy]) -> Names {
+        let subject = |policy: &Policy| (policy.namespace.clone(), policy.name.clone(), policy.subject.clone());
+        let kept: BTreeSet<(String, String, Selector)> = kept.iter().map(subject).collect();
+        let is_ours = |policy: &&Policy| is_managed(policy) || kept.contains(&subject(policy));
+        let foreign = inventory.policies.iter().filter(|policy| !is_ours(policy));
         let foreign = foreign.map(|policy| (policy.namespace.clone(), policy.name.clone())).collect();
         Names { foreign, given: BTreeSet::new() }
     }

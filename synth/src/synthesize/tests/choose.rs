@@ -266,6 +266,7 @@ fn names_of_an_earlier_run_stay() {
                        [{kind: Deployment, name: web, controller: true}]}, status: {podIP: 10.0.3.7}}";
     let foreign = "{apiVersion: networking.k8s.io/v1, kind: NetworkPolicy, metadata: {name: site, namespace: shop}, \
                    spec: {podSelector: {}}}";
+    let copy = &foreign.replace("podSelector: {}", "podSelector: {matchLabels: {app: web}}");
     for (what, more, earlier, expected) in [
         ("its own name, where another workload has it now", vec![another_web], vec![("web", "app: web")], "web"),
         ("any name for the same selector", vec![], vec![("site", "app: web, tier: front")], "site"),
@@ -281,6 +282,7 @@ fn names_of_an_earlier_run_stay() {
             vec![("a", "app: web"), ("site", "tier: front, app: web")],
             "site",
         ),
+        ("the cluster's copy lost its label", vec![copy], vec![("site", "app: web")], "site"),
         ("somebody else has it", vec![foreign], vec![("site", "app: web")], "web"),
         ("one that isolates everybody is nobody's", vec![], vec![("site", "")], "web"),
     ] {
