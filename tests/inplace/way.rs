@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use super::{BY_HAND, Place, plan};
+use super::{BY_HAND, Place, WEB, plan};
 use crate::program::run;
 
 /// All or nothing: what is in the way is named, and no file is written.
@@ -39,6 +39,18 @@ fn what_is_in_the_way_is_named() {
         }
         assert_eq!(place.text(name), *text, "{what}");
     }
+}
+
+/// Also where the policy has a file of its own: of two of one name, the last that is applied counts.
+#[test]
+fn a_copy_by_hand_is_in_the_way() {
+    let place = Place::written();
+    place.write("out/copy.yaml", &place.text("out/shop/api.yaml").replace("managed-by: ringfence", "managed-by: me"));
+    let before = place.files();
+    place.traffic(&[WEB]);
+    let run = place.generate("");
+    assert_eq!((run.exit, place.files()), (2, before), "{}", run.stderr);
+    assert!(run.stderr.contains("copy.yaml:2 is a hand-written shop/api"), "{}", run.stderr);
 }
 
 #[test]

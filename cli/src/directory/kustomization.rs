@@ -87,6 +87,9 @@ pub(super) fn lists(
             let path = place.join(&ours.name);
             // kustomize refuses a directory with two.
             match wanted.filter(|_| !has_theirs) {
+                None if has_theirs => {
+                    lists.change(path, Action::Remove, vec!["a hand-written list is beside it".to_string()]);
+                }
                 None => lists.change(path, Action::Remove, vec!["lists nothing any more".to_string()]),
                 Some(wanted) if ours.text == text(wanted) => {}
                 Some(wanted) => lists.change(path, Action::Change(text(wanted)), ours.words(wanted)),

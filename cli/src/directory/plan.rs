@@ -83,6 +83,10 @@ impl Directory {
         let theirs = self.of_others();
         for planned in wanted.policies {
             let id = planned.policy.id();
+            if let Some((path, policy)) = theirs.get(&id) {
+                conflicts.push(same_name(&id, path, policy));
+                continue;
+            }
             match known.get(id.as_str()).map(Vec::as_slice) {
                 Some([first, others @ ..]) => {
                     parts.insert((first.path, first.number), first.updated(planned, wanted));
@@ -91,7 +95,7 @@ impl Directory {
                         parts.insert((other.path, other.number), Part::Goes(words));
                     }
                 }
-                _ => match self.free_place(planned, &theirs) {
+                _ => match self.free_place(planned) {
                     Ok(path) => added.entry(path).or_default().push(planned),
                     Err(conflict) => conflicts.push(conflict),
                 },
@@ -116,20 +120,7 @@ impl Directory {
             let text = planned.iter().map(|planned| render(planned)).collect::<Vec<_>>().join("---\n");
             changes.files.push(Change { path, action: Action::Add(text), words: Vec::new() });
         }
-        let gone: BTreeSet<PathBuf> = changes
-            .files
-            .iter()
-            .filter(|change| change.action == Action::Remove)
-            .map(|change| change.path.clone())
-            .collect();
-        let new =
-            changes.files.iter().filter(|change| change.action != Action::Remove).map(|change| change.path.clone());
-        let policies: BTreeSet<PathBuf> = self
-            .managed()
-            .map(|(path, ..)| path.to_path_buf())
-            .chain(new)
-            .filter(|path| !gone.contains(path))
-            .collect();
+        let (policies, gone) = self.after(&changes);
         let lists = kustomization::lists(self, &policies, &gone, wanted.kustomize);
         changes.files.extend(lists.changes);
         changes.files.sort_by(|a, b| a.path.cmp(&b.path));
@@ -171,24 +162,25 @@ impl Directory {
         policies.map(|(path, policy)| (policy.id(), (path, policy))).collect()
     }
 
+    /// The files with managed policies after the changes, and those that are gone.
+    fn after(&self, changes: &Changes) -> (BTreeSet<PathBuf>, BTreeSet<PathBuf>) {
+        let mut policies: BTreeSet<PathBuf> = self.managed().map(|(path, ..)| path.to_path_buf()).collect();
+        let mut gone = BTreeSet::new();
+        for change in &changes.files {
+            if change.action == Action::Remove {
+                policies.remove(&change.path);
+                gone.insert(change.path.clone());
+            } else {
+                policies.insert(change.path.clone());
+            }
+        }
+        (policies, gone)
+    }
+
     /// Where the file of a policy that is not there yet goes.
-    fn free_place(&self, planned: &Planned, theirs: &BTreeMap<String, (&Path, &Policy)>) -> Result<PathBuf, String> {
+    fn free_place(&self, planned: &Planned) -> Result<PathBuf, String> {
         let policy = &planned.policy;
         let id = policy.id();
-        if let Some((path, theirs)) = theirs.get(&id) {
-            let place = format!("{}:{}", path.display(), theirs.origin.line);
-            return Err(match is_managed(theirs) {
-                true => format!(
-                    "{place} holds {id}, which would be written, beside something else: move it to a file of its own, \
-                     which is then updated, or delete it there"
-                ),
-                false => format!(
-                    "{place} is a hand-written {id}, and a policy of this name would be written: rename it, or label it \
-                     {}: {} to have it replaced",
-                    MANAGED_BY.0, MANAGED_BY.1
-                ),
-            });
-        }
         let path = self.place(policy).map_err(|why| format!("{why}, and {id} would be written there"))?;
         let is_ours = self.manifests.get(&path).is_some_and(|manifest| manifest.file.is_managed());
         match self.root.join(&path).symlink_metadata() {
@@ -204,6 +196,22 @@ impl Directory {
             }
             _ => Ok(path),
         }
+    }
+}
+
+/// Why a policy cannot be written where somebody else's file has one of its name.
+fn same_name(id: &str, path: &Path, theirs: &Policy) -> String {
+    let place = format!("{}:{}", path.display(), theirs.origin.line);
+    match is_managed(theirs) {
+        true => format!(
+            "{place} holds {id}, which would be written, beside something else: move it to a file of its own, which is \
+             then updated, or delete it there"
+        ),
+        false => format!(
+            "{place} is a hand-written {id}, and a policy of this name would be written: rename it, or label it {}: {} to \
+             have it replaced",
+            MANAGED_BY.0, MANAGED_BY.1
+        ),
     }
 }
 
