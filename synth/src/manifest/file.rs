@@ -71,15 +71,15 @@ impl File {
         };
         if document.form != Form::Yaml {
             self.has_other = true;
-            return self.object(name, &source, &tree, 0..0);
+            return self.object(name, &tree, 0..0);
         }
         let start = document.text.as_ptr() as usize - text.as_ptr() as usize;
         let inside = document.text.trim_start_matches(['\r', '\n']);
         let end = start + document.text.len();
-        self.object(name, &source, &tree, end - inside.len()..end);
+        self.object(name, &tree, end - inside.len()..end);
     }
 
-    fn object(&mut self, name: &Arc<str>, source: &Source<'_>, tree: &Node, text: Range<usize>) {
+    fn object(&mut self, name: &Arc<str>, tree: &Node, text: Range<usize>) {
         let kind = tree.get("kind").and_then(Node::text).unwrap_or_default();
         match kind {
             "NetworkPolicy" if foreign_group(tree).is_none() => match networkpolicy::decode(tree, name) {
@@ -93,7 +93,7 @@ impl File {
             list if list.ends_with("List") => {
                 self.has_other = true;
                 for item in tree.get("items").and_then(Node::items).unwrap_or_default() {
-                    self.object(name, source, item, 0..0);
+                    self.object(name, item, 0..0);
                 }
             }
             // Comments alone are no object.
