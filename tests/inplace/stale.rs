@@ -78,3 +78,26 @@ fn silence_of_a_run_that_saw_little_removes_nothing() {
     assert!(plan(&run).contains(&"stays, not watched: data/cache.yaml"), "{}", run.stderr);
     assert!(place.path("out/data/cache.yaml").exists());
 }
+
+#[test]
+fn the_policy_that_isolates_everybody() {
+    let place = Place::new();
+    assert_eq!(place.generate("--default-deny").exit, 0);
+    for (what, args, removed) in [
+        ("as it was", "--default-deny", 0),
+        ("labels ask for workloads, and it is about none", "-l app=cache", 0),
+        ("not asked for in this namespace", "-n data", 1),
+        ("nor in the other", "", 1),
+    ] {
+        let run = place.generate(args);
+        let gone = "default-deny.yaml  isolates the whole namespace, which is not asked for";
+        assert_eq!(plan(&run).iter().filter(|line| line.ends_with(gone)).count(), removed, "{what}: {}", run.stderr);
+    }
+    // Under another name it is the same policy.
+    assert_eq!(place.generate("--default-deny").exit, 0);
+    let text = place.text("out/shop/default-deny.yaml").replace("name: default-deny", "name: closed");
+    std::fs::remove_file(place.path("out/shop/default-deny.yaml")).unwrap();
+    place.write("out/shop/closed.yaml", &text);
+    let run = place.generate("--default-deny");
+    assert_eq!(plan(&run), ["No changes. 6 policies are up to date."], "{}", run.stderr);
+}
