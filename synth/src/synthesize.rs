@@ -154,7 +154,8 @@ pub fn synthesize(resolved: &Resolved, inventory: &Inventory, options: &Options)
             plan.policies.iter().map(|planned| planned.policy.namespace.clone()).collect();
         for namespace in namespaces {
             let name = taken.of_default_deny(&namespace, &options.kept);
-            if name != DEFAULT_DENY {
+            let is_kept = |policy: &Policy| policy.namespace == namespace && policy.name == name;
+            if name != DEFAULT_DENY && !options.kept.iter().any(is_kept) {
                 plan.findings
                     .push(format!("{namespace}/{DEFAULT_DENY} is somebody else's policy; ours is called {name}"));
             }
