@@ -5,8 +5,9 @@
 //! `corpus` replays what fuzzing found, `account` is what `--summary` writes, `completeness` what is
 //! said of learning.
 //!
-//! `cases` are folders of readable input and expected output, those of `engine` and `lint` and `mistakes` (`transcripts` runs them) need
-//! no traffic; `conformance` holds verdict tables against `reach`; `input` is what goes wrong with files, `arguments` what
+//! `cases` are folders of readable input and expected output, those of `engine`, `lint` and `mistakes` (`transcripts` runs them) need
+//! no traffic; `conformance` holds verdict tables against `reach`; `input` is what goes wrong with files, `inplace` a directory that is
+//! written to again, `arguments` what
 //! people type, `awaited` what is declared and was not seen; `snapshots` show the output of the recordings in `pcaps/`,
 //! `recordings` hold it against their true edges; `unused` is what is said of rules, `redundancy` of those that are allowed
 //! twice, `evidence` how much has to be watched for it; `reports` are findings as SARIF and markdown, `report` what people look at before they merge, `page` the same in a browser; `properties` hold for any
@@ -41,6 +42,7 @@ mod examiner;
 mod fakeapi;
 mod faults;
 mod hot;
+mod inplace;
 mod input;
 mod kernel;
 mod libpcap;

@@ -80,7 +80,8 @@ pub(crate) enum Command {
     /// Write least-privilege NetworkPolicies that allow exactly the observed edges
     #[command(after_help = "Examples:
   ringfence generate --pcap node-*.pcap --cluster dump.yaml -o policies/ --default-deny
-  ringfence generate --pcap node-*.pcap --cluster dump.yaml -o policies/ --check
+  ringfence generate --pcap node-*.pcap --cluster dump.yaml -o policies/ --check     # what would change?
+  ringfence generate --log week.db --cluster dump.yaml -o policies/ --kustomize -n shop
   ringfence generate --pcap node-*.pcap --cluster staging.json --map-namespace staging-shop=shop -o production/
 
 Edges in --exclude and --include files, one a line, `*` for any workload, port or protocol, reason required:
@@ -349,12 +350,18 @@ pub(crate) struct GenerateArgs {
     pub(crate) cluster: ClusterInput,
     #[command(flatten)]
     pub(crate) selected: Selected,
-    /// A directory for one file per workload in one directory per namespace, or `-` for stdout
+    /// A directory for one file per workload in one directory per namespace, updated in place, or `-` for stdout
     #[arg(short, long, value_name = "DIR|-", default_value = "-")]
     pub(crate) output: PathBuf,
     /// Write nothing; exit 1 if a file in the output directory would change
     #[arg(long)]
     pub(crate) check: bool,
+    /// Write the evidence anew also where the rules are as they were
+    #[arg(long)]
+    pub(crate) refresh_evidence: bool,
+    /// Also write a kustomization.yaml into each directory, with the list of its policies
+    #[arg(long)]
+    pub(crate) kustomize: bool,
     /// Add a policy `default-deny` to every namespace that gets a policy
     #[arg(long)]
     pub(crate) default_deny: bool,

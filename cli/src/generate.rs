@@ -1,9 +1,7 @@
 //! `ringfence generate`: policies that allow exactly what was seen.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use synth::carry::{Carried, Mapping, carry};
@@ -19,6 +17,7 @@ use synth::resolve::resolve;
 use synth::synthesize::{Options, Plan, Planned, synthesize};
 
 use crate::args::GenerateArgs;
+use crate::directory::{Directory, Scope, Wanted, is_coloured};
 use crate::exit::Exit;
 use crate::input::Unnamed;
 use crate::selection::Selection;
@@ -31,8 +30,13 @@ const NAMED: usize = 5;
 /// Runs the command.
 pub(crate) fn run(args: &GenerateArgs, out: &mut impl Write) -> anyhow::Result<Exit> {
     let to_stdout = args.output.as_os_str() == "-";
-    if args.check && to_stdout {
-        bail!("--check compares with files: it needs -o DIR");
+    let about_files = [
+        (args.check, "--check compares with files"),
+        (args.refresh_evidence, "--refresh-evidence rewrites files"),
+        (args.kustomize, "--kustomize lists files"),
+    ];
+    if let Some((_, what)) = about_files.into_iter().find(|(given, _)| *given && to_stdout) {
+        bail!("{what}: it needs -o DIR");
     }
     let selection = Selection::new(&args.selected)?;
     let exclude = declared::read(&args.exclude)?;
@@ -43,6 +47,7 @@ pub(crate) fn run(args: &GenerateArgs, out: &mut impl Write) -> anyhow::Result<E
              --kubeconfig, --context) to read them from the live cluster"
         );
     }
+    let directory = if to_stdout { None } else { Some(Directory::read(&args.output, &args.cluster.clusters)?) };
     let log = input::logs(args.flows.all())?;
     let cluster = input::cluster_with(&args.cluster, log.as_ref(), Unnamed::Live, args.quiet)?;
     let mapping = match args.mapped.as_slice() {
@@ -64,6 +69,7 @@ pub(crate) fn run(args: &GenerateArgs, out: &mut impl Write) -> anyhow::Result<E
         watched,
         default_deny: args.default_deny,
         dns_for_all: args.dns_for_all,
+        kept: directory.as_ref().map(|directory| directory.kept(mapping.as_ref())).unwrap_or_default(),
     };
     let plan = synthesize(&resolved, &cluster.inventory, &options);
     let mut proof = prove(&plan, &resolved.graph, &cluster.inventory, &options.choices);
@@ -83,7 +89,7 @@ pub(crate) fn run(args: &GenerateArgs, out: &mut impl Write) -> anyhow::Result<E
     let learned = completeness::measure(&resolved.graph, &traffic, &args.flows.reading);
     completeness::print(learned.as_ref(), args.quiet)?;
     account::write(args.flows.reading.summary.as_deref(), &traffic, &resolved.doubts, learned.as_ref())?;
-    let carried = mapping.map(|mapping| carry(&chosen, &mapping, &cluster.inventory));
+    let carried = mapping.as_ref().map(|mapping| carry(&chosen, mapping, &cluster.inventory));
     proof.broken.extend(carried.iter().flat_map(|carried| carried.broken.iter().cloned()));
     if !proof.holds() {
         report_failure(&proof)?;
@@ -95,15 +101,34 @@ pub(crate) fn run(args: &GenerateArgs, out: &mut impl Write) -> anyhow::Result<E
         None => chosen.clone(),
     };
     let mut changed = false;
-    if to_stdout {
+    if let Some(directory) = &directory {
+        let wanted = Wanted {
+            policies: &given,
+            refresh: args.refresh_evidence,
+            kustomize: args.kustomize,
+            inventory: mapping.is_none().then_some(&cluster.inventory),
+        };
+        let scope = Scope {
+            selection: &selection,
+            inventory: &cluster.inventory,
+            mapping: mapping.as_ref(),
+            plan: &plan,
+            watched: &options.watched,
+            is_complete: cluster.problems.is_empty() && traffic.unreadable().is_none(),
+        };
+        let changes = directory.plan(wanted, &scope)?;
+        if !args.quiet {
+            changes.show(&mut io::stderr().lock(), is_coloured())?;
+        }
+        changed = args.check && !changes.is_empty();
+        if !args.check {
+            changes.write()?;
+        }
+    } else {
         for planned in &given {
             write!(out, "---\n{}", render(planned))?;
         }
         out.flush()?;
-    } else if args.check {
-        changed = report_changes(&args.output, &given, args.quiet)?;
-    } else {
-        write_files(&args.output, &given)?;
     }
     if !args.quiet {
         report(&plan, &proof, &left, &options.choices, &cluster.inventory, given.len())?;
@@ -171,46 +196,6 @@ pub(crate) fn watched(values: &[String], inventory: &Inventory) -> anyhow::Resul
         }
     }
     Ok(watched)
-}
-
-/// `DIR/namespace/name.yaml`.
-fn path_of(directory: &Path, planned: &Planned) -> PathBuf {
-    directory.join(&planned.policy.namespace).join(format!("{}.yaml", planned.policy.name))
-}
-
-fn write_files(directory: &Path, chosen: &[&Planned]) -> anyhow::Result<()> {
-    for planned in chosen {
-        let path = path_of(directory, planned);
-        let text = render(planned);
-        // An unchanged file keeps its time, for tools that watch it.
-        if fs::read_to_string(&path).is_ok_and(|old| old == text) {
-            continue;
-        }
-        if let Some(parent) = path.parent() {
-            fs::create_dir_all(parent).with_context(|| parent.display().to_string())?;
-        }
-        fs::write(&path, text).with_context(|| path.display().to_string())?;
-    }
-    Ok(())
-}
-
-/// Lists the files that would change; whether there are any.
-fn report_changes(directory: &Path, chosen: &[&Planned], quiet: bool) -> anyhow::Result<bool> {
-    let mut err = io::stderr().lock();
-    let mut changed = false;
-    for planned in chosen {
-        let path = path_of(directory, planned);
-        let sign = match fs::read_to_string(&path) {
-            Ok(old) if old == render(planned) => continue,
-            Ok(_) => "~",
-            Err(_) => "+",
-        };
-        changed = true;
-        if !quiet {
-            writeln!(err, "{sign} {}", path.display())?;
-        }
-    }
-    Ok(changed)
 }
 
 /// What carrying policies to another cluster leaves to look at.

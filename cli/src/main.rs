@@ -16,6 +16,7 @@ mod complaint;
 mod completeness;
 mod declared;
 mod diff;
+mod directory;
 mod drawing;
 mod exit;
 mod expected;

@@ -33,6 +33,20 @@ impl Selection {
             && self.selector.as_ref().is_none_or(labelled)
     }
 
+    /// Whether a policy of a namespace is about nothing but what is asked for: labels ask for workloads, so that a policy of
+    /// the whole namespace, or of nobody, is not meant by them.
+    pub(crate) fn has_all(
+        &self,
+        namespace: &str,
+        selected: &[&Workload],
+        is_whole: bool,
+        inventory: &Inventory,
+    ) -> bool {
+        let by_labels =
+            || !is_whole && !selected.is_empty() && selected.iter().all(|workload| self.has(workload, inventory));
+        self.namespace.as_ref().is_none_or(|own| own == namespace) && (self.selector.is_none() || by_labels())
+    }
+
     /// Whether a policy is asked for: by its namespace, and by the workloads that it selects.
     pub(crate) fn has_policy(&self, policy: AnyPolicy<'_>, inventory: &Inventory) -> bool {
         let selects = |workload: &Workload| {

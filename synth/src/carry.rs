@@ -89,6 +89,11 @@ impl Mapping {
         Ok(Mapping { forth, back })
     }
 
+    /// What a namespace of the other cluster is called in the learning one; `None` where no namespace becomes it.
+    pub fn original(&self, namespace: &str) -> Option<&str> {
+        self.back.get(namespace).map(String::as_str)
+    }
+
     /// Whether a namespace is named; one that keeps its name may be.
     pub fn names(&self, namespace: &str) -> bool {
         self.forth.contains_key(namespace)

@@ -16,7 +16,8 @@
 //! Services to their backends. [`observers`] counts once what several of them saw, and [`resolve`] turns flows into the edges of a [`graph`]. [`learn`] decides which edges make
 //! rules, [`select`] what selects a workload, [`synthesize`] writes the policies, [`render`] prints them. [`evaluate`]
 //! is the one evaluator of policies; [`prove`] replays the edges against the generated set with it, and [`check`]
-//! against any other ([`replay`] is what they share). [`carry`] renames the namespaces of what was proved for another cluster.
+//! against any other ([`replay`] is what they share). [`carry`] renames the namespaces of what was proved for another cluster,
+//! and [`change`] says what a new version of a policy changes.
 //!
 //! [`unused`] holds each [`part`] of the policies against the edges and says which nobody needs, [`completeness`] how much
 //! of the traffic has been learned, [`watchlist`] which edges deserve a second look, whatever policies say. [`platform`]
@@ -28,6 +29,7 @@
 
 pub mod addresses;
 pub mod carry;
+pub mod change;
 pub mod check;
 pub mod cluster;
 pub mod completeness;

@@ -8,6 +8,7 @@ pub(crate) mod declaration;
 pub mod document;
 pub mod dump;
 mod field;
+pub mod file;
 pub(crate) mod kept;
 mod labels;
 mod metadata;

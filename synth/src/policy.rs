@@ -320,6 +320,16 @@ pub struct PolicyPort {
     pub port: PortMatch,
 }
 
+impl fmt::Display for PolicyPort {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.port {
+            PortMatch::Every => write!(f, "every {} port", self.protocol),
+            PortMatch::Range(range) => write!(f, "{range}/{}", self.protocol),
+            PortMatch::Named(name) => write!(f, "{name}/{}", self.protocol),
+        }
+    }
+}
+
 /// `port` and `endPort`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum PortMatch {

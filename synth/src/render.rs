@@ -129,8 +129,9 @@ pub(crate) fn ports(text: &mut String, indent: usize, ports: &[PolicyPort]) {
     push(text, indent, &Value::Array(ports.iter().map(port_value).collect()));
 }
 
-/// Appends a value in block style, indented.
-pub(crate) fn push(text: &mut String, indent: usize, value: &Value) {
+/// Appends a value in block style, indented by a number of columns, each line ended. Scalars are quoted where a reader of
+/// YAML 1.1 would take them for something else.
+pub fn push(text: &mut String, indent: usize, value: &Value) {
     let options = serde_saphyr::ser_options! { compact_list_indent: true, prefer_block_scalars: false };
     // Strings, numbers, lists and maps of JSON have no form that YAML lacks.
     let written = serde_saphyr::to_string_with_options(value, options).expect("JSON values are YAML values");

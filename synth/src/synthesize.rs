@@ -4,6 +4,7 @@
 
 mod awaited;
 mod grant;
+mod name;
 mod peer;
 mod port;
 
@@ -20,7 +21,7 @@ use crate::label::{Labels, Selector};
 use crate::learn::{Choices, Reason, Watched, decide, exclusion};
 use crate::policy::{Direction, Origin, Peers, Policy, Ports, Rule};
 use crate::resolve::Resolved;
-use crate::select::{Group, Groups};
+use crate::select::Groups;
 
 pub use awaited::Awaited;
 pub(crate) use awaited::rules_for;
@@ -28,6 +29,7 @@ pub use grant::Notes;
 pub(crate) use grant::PUBLIC_ADDRESSES;
 
 use grant::{Grants, Why};
+use name::Names;
 
 /// The label that marks generated policies, and its value.
 pub const MANAGED_BY: (&str, &str) = ("app.kubernetes.io/managed-by", "ringfence");
@@ -51,6 +53,8 @@ pub struct Options {
     pub default_deny: bool,
     /// Allow DNS also for workloads that were not seen asking.
     pub dns_for_all: bool,
+    /// Policies of an earlier run. A policy for the same pods keeps their name, whatever it would be called today.
+    pub kept: Vec<Policy>,
 }
 
 /// A generated policy and why it is as it is.
@@ -122,8 +126,8 @@ pub fn synthesize(resolved: &Resolved, inventory: &Inventory, options: &Options)
         }
     }
     plan.findings.extend(grants.unwritten());
-    let mut taken = Names::new(inventory);
-    let names = names(&mut taken, inventory, &groups);
+    let mut taken = Names::new(inventory, &options.kept);
+    let names = name::of_groups(&mut taken, inventory, &groups, &options.kept);
     for (index, group) in groups.iter().enumerate() {
         if !grants.has(index) {
             plan.silent.extend(group.workloads.iter().cloned());
@@ -149,9 +153,9 @@ pub fn synthesize(resolved: &Resolved, inventory: &Inventory, options: &Options)
         let namespaces: BTreeSet<String> =
             plan.policies.iter().map(|planned| planned.policy.namespace.clone()).collect();
         for namespace in namespaces {
-            let own = format!("{DEFAULT_DENY}-ringfence");
-            let name = taken.give(&namespace, &[DEFAULT_DENY.to_string(), own]);
-            if name != DEFAULT_DENY {
+            let name = taken.of_default_deny(&namespace, &options.kept);
+            let is_kept = |policy: &Policy| policy.namespace == namespace && policy.name == name;
+            if name != DEFAULT_DENY && !options.kept.iter().any(is_kept) {
                 plan.findings
                     .push(format!("{namespace}/{DEFAULT_DENY} is somebody else's policy; ours is called {name}"));
             }
@@ -251,66 +255,6 @@ fn default_deny(namespace: String, name: String) -> Planned {
         ingress: Vec::new(),
         egress: Vec::new(),
     }
-}
-
-/// Longest name given: an object's may have 253 bytes (RFC 1123 subdomain), a file's 255 with its `.yaml`.
-const LONGEST_NAME: usize = 250;
-
-/// Names of policies that are taken, by namespace.
-struct Names {
-    /// Policies of somebody else, which must not be replaced.
-    foreign: BTreeSet<(String, String)>,
-    given: BTreeSet<(String, String)>,
-}
-
-impl Names {
-    fn new(inventory: &Inventory) -> Names {
-        let foreign = inventory.policies.iter().filter(|policy| !is_managed(policy));
-        let foreign = foreign.map(|policy| (policy.namespace.clone(), policy.name.clone())).collect();
-        Names { foreign, given: BTreeSet::new() }
-    }
-
-    /// The first of `wishes` that nobody has, else the last one with a number.
-    fn give(&mut self, namespace: &str, wishes: &[String]) -> String {
-        let numbered =
-            wishes.last().into_iter().flat_map(|last| (2u32..).map(move |number| format!("{last}-{number}")));
-        let cut = |name: String| {
-            let keep = name.len().saturating_sub(LONGEST_NAME);
-            name[keep..].trim_start_matches(['-', '.']).to_string()
-        };
-        let free = wishes.iter().cloned().chain(numbered).map(cut).find(|name| {
-            let id = (namespace.to_string(), name.clone());
-            !self.foreign.contains(&id) && !self.given.contains(&id)
-        });
-        let name = free.unwrap_or_default();
-        self.given.insert((namespace.to_string(), name.clone()));
-        name
-    }
-}
-
-/// The name of each group's policy: its workload's, with the kind where another workload or a policy of somebody else
-/// has that name.
-fn names(names: &mut Names, inventory: &Inventory, groups: &Groups) -> Vec<String> {
-    let mut taken: BTreeMap<(&str, &str), usize> = BTreeMap::new();
-    for workload in inventory.workloads.keys() {
-        *taken.entry((&workload.namespace, &workload.name)).or_default() += 1;
-    }
-    let alone = |group: &Group| {
-        let Workload { namespace, name, .. } = &group.workloads[0];
-        taken.get(&(namespace.as_str(), name.as_str())) == Some(&1) && name != DEFAULT_DENY
-    };
-    // Those that can have their own name get it before anybody else is given a longer one.
-    let mut given = vec![String::new(); groups.iter().count()];
-    for first in [true, false] {
-        for (index, group) in groups.iter().enumerate().filter(|(_, group)| alone(group) == first) {
-            let Workload { namespace, kind, name } = &group.workloads[0];
-            let with_kind = format!("{name}-{}", kind.to_ascii_lowercase());
-            let last = format!("{with_kind}-ringfence");
-            let wishes = if first { vec![name.clone(), with_kind, last] } else { vec![with_kind, last] };
-            given[index] = names.give(namespace, &wishes);
-        }
-    }
-    given
 }
 
 fn is_range(side: &Side) -> bool {

@@ -2,7 +2,7 @@
 
 use crate::cluster::{ClusterPeer, ClusterPort};
 use crate::part::{Part, PolicyIndex};
-use crate::policy::{Block, Direction, Namespaces, Peer, PolicyPort, PolicySet, PortMatch};
+use crate::policy::{Block, Direction, Namespaces, Peer, PolicyPort, PolicySet};
 
 /// `from pods app=web on 8080/TCP`: what a rule, peer or port allows.
 pub fn allows(part: Part, set: PolicySet<'_>) -> String {
@@ -34,7 +34,10 @@ fn listed(part: Part, set: PolicySet<'_>) -> (Vec<String>, Vec<String>) {
         PolicyIndex::Network(index) => {
             let rule = set.network[index].rules(direction).and_then(|rules| rules.get(number));
             let Some(rule) = rule else { return Default::default() };
-            (rule.peers.listed().iter().map(peer).collect(), rule.ports.listed().iter().map(port).collect())
+            (
+                rule.peers.listed().iter().map(peer).collect(),
+                rule.ports.listed().iter().map(PolicyPort::to_string).collect(),
+            )
         }
         PolicyIndex::Cluster(index) => {
             let Some(rule) = set.cluster[index].rules(direction).get(number) else { return Default::default() };
@@ -69,15 +72,6 @@ pub(crate) fn block(block: &Block) -> String {
     }
 }
 
-fn port(port: &PolicyPort) -> String {
-    match &port.port {
-        PortMatch::Every => format!("every {} port", port.protocol),
-        PortMatch::Range(range) if range.from() == range.to() => format!("{}/{}", range.from(), port.protocol),
-        PortMatch::Range(range) => format!("{}-{}/{}", range.from(), range.to(), port.protocol),
-        PortMatch::Named(name) => format!("{name}/{}", port.protocol),
-    }
-}
-
 fn cluster_peer(peer: &ClusterPeer) -> String {
     match peer {
         ClusterPeer::Pods(pods) => {
@@ -98,7 +92,7 @@ fn cluster_peer(peer: &ClusterPeer) -> String {
 
 fn cluster_port(port: &ClusterPort) -> String {
     match port {
-        ClusterPort::Number(port) => self::port(port),
+        ClusterPort::Number(port) => port.to_string(),
         ClusterPort::Named(name) => format!("port {name}"),
     }
 }

@@ -242,3 +242,64 @@ fn an_included_node_is_all_of_its_addresses() {
     assert_eq!(ingress(&plan, "shop/cron"), ["10.0.3.0/32, 10.0.3.1/32, 192.168.0.3/32 : 443/TCP"]);
     assert!(text(&plan).contains("# declared: webhook\n"), "{}", text(&plan));
 }
+
+/// Policies of an earlier run in namespace `shop`, as (name, selector); no selector is one that isolates everybody.
+fn kept(policies: &[(&str, &str)]) -> Vec<Policy> {
+    let mut objects = Objects::default();
+    for (name, selector) in policies {
+        let types = if selector.is_empty() { "Ingress, Egress" } else { "Ingress" };
+        objects.load(
+            name,
+            &format!(
+                "{{apiVersion: networking.k8s.io/v1, kind: NetworkPolicy, metadata: {{name: {name}, namespace: shop}}, \
+                 spec: {{podSelector: {{matchLabels: {{{selector}}}}}, policyTypes: [{types}]}}}}"
+            ),
+        );
+    }
+    assert_eq!(objects.problems, []);
+    objects.policies
+}
+
+#[test]
+fn names_of_an_earlier_run_stay() {
+    let another_web = "{kind: Pod, metadata: {name: w, namespace: shop, labels: {app: w}, ownerReferences: \
+                       [{kind: Deployment, name: web, controller: true}]}, status: {podIP: 10.0.3.7}}";
+    let foreign = "{apiVersion: networking.k8s.io/v1, kind: NetworkPolicy, metadata: {name: site, namespace: shop}, \
+                   spec: {podSelector: {}}}";
+    let copy = &foreign.replace("podSelector: {}", "podSelector: {matchLabels: {app: web}}");
+    for (what, more, earlier, expected) in [
+        ("its own name, where another workload has it now", vec![another_web], vec![("web", "app: web")], "web"),
+        ("any name for the same selector", vec![], vec![("site", "app: web, tier: front")], "site"),
+        ("another selector for the same pods", vec![], vec![("site", "app: web")], "site"),
+        ("one for some of the pods only", vec![], vec![("site", "app: web, zone: a")], "web"),
+        ("one for other pods too", vec![], vec![("site", "tier: front")], "web"),
+        ("one for nobody", vec![], vec![("site", "app: gone")], "web"),
+        ("of several, the workload's own", vec![], vec![("site", "app: web"), ("web", "app: web")], "web"),
+        ("of several, the first", vec![], vec![("z", "app: web"), ("site", "app: web")], "site"),
+        (
+            "the same selector before the same pods",
+            vec![],
+            vec![("a", "app: web"), ("site", "tier: front, app: web")],
+            "site",
+        ),
+        ("the cluster's copy lost its label", vec![copy], vec![("site", "app: web")], "site"),
+        ("somebody else has it", vec![foreign], vec![("site", "app: web")], "web"),
+        ("one that isolates everybody is nobody's", vec![], vec![("site", "")], "web"),
+    ] {
+        let labels = "labels: {app: web, tier: front}";
+        let own = format!(
+            "{{kind: Pod, metadata: {{name: web-1, namespace: shop, {labels}, ownerReferences: \
+                           [{{kind: StatefulSet, name: web, controller: true}}]}}, status: {{podIP: 10.0.1.11}}}}"
+        );
+        let own = own.replace("labels: {app: web,", "labels: {app: web, zone: a,");
+        let other = own.replace("web-1", "web-2").replace("zone: a", "zone: b").replace("10.0.1.11", "10.0.2.11");
+        let mate = "{kind: Pod, metadata: {name: mate, namespace: shop, labels: {app: mate, tier: front}}, \
+                    status: {podIP: 10.0.1.12}}";
+        let mut objects: Vec<String> = vec![own, other, mate.to_string()];
+        objects.extend(more.iter().map(ToString::to_string));
+        let options = Options { kept: kept(&earlier), ..Options::default() };
+        let plan = planned(&["TCP web-1:1 > 10.0.1.12:8080"], &load(&objects), &options);
+        let web = plan.policies.iter().find(|planned| planned.workloads.iter().any(|own| own.kind == "StatefulSet"));
+        assert_eq!(web.map(|planned| planned.policy.name.as_str()), Some(expected), "{what}");
+    }
+}

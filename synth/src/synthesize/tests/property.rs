@@ -105,6 +105,44 @@ proptest! {
     }
 }
 
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    /// Policies that somebody gave other names, those of others among them, keep the names that they have.
+    #[test]
+    fn names_that_were_given_stay(
+        chosen in proptest::sample::subsequence(ANYTHING.to_vec(), 0..ANYTHING.len()),
+        edges in edges(),
+        turn in 0..3usize,
+        given in proptest::collection::vec(any::<bool>(), 32),
+    ) {
+        let inventory = cluster(&around());
+        let flows: Vec<String> = chosen.into_iter().map(ToString::to_string).chain(lines(&edges)).collect();
+        let resolved = seen(&flows, &inventory);
+        let mut options = Options { default_deny: true, ..Options::default() };
+        let plan = synthesize(&resolved, &inventory, &options);
+        let mut kept: Vec<Policy> = plan.policies.iter().map(|planned| planned.policy.clone()).collect();
+        for namespace in kept.iter().map(|policy| policy.namespace.clone()).collect::<BTreeSet<_>>() {
+            let mut own: Vec<&mut Policy> = kept.iter_mut().filter(|policy| policy.namespace == namespace).collect();
+            let mut names: Vec<String> = own.iter().map(|policy| policy.name.clone()).collect();
+            let turn = turn % names.len();
+            names.rotate_left(turn);
+            for (index, (policy, name)) in own.iter_mut().zip(names).enumerate() {
+                policy.name = if given[index % given.len()] { format!("given-{index}") } else { name };
+            }
+        }
+        let findings = plan.findings.clone();
+        kept.sort_by_key(Policy::id);
+        options.kept = kept.iter().rev().cloned().collect();
+        let again = synthesize(&resolved, &inventory, &options);
+        let mut found: Vec<Policy> = again.policies.iter().map(|planned| planned.policy.clone()).collect();
+        found.sort_by_key(Policy::id);
+        prop_assert_eq!(found, kept);
+        prop_assert_eq!(&again.findings, &findings);
+        prop_assert!(prove(&again, &resolved.graph, &inventory, &options.choices).holds());
+    }
+}
+
 /// Services and pods of every sort.
 fn around() -> Vec<String> {
     let twin = |name: &str, address: &str| pod((name, address, "n3", "app: twin", ""));
