@@ -14,6 +14,8 @@
 //! `applications` and `npguard` ask others: a capture library, another decoder of public captures, an independent
 //! examiner, the manifests of real applications, and another analyzer of policies (`shared` knows where they are).
 //!
+//! `docs` runs what README.md and docs/ show, of which `shell` reads the lines.
+//!
 //! `apiserver` runs a real API server, which `admission` asks about policies and `deploy` about the manifests.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
@@ -31,6 +33,7 @@ mod completeness;
 mod conformance;
 mod corpus;
 mod deploy;
+mod docs;
 mod doubts;
 mod engine;
 mod evidence;
@@ -52,6 +55,7 @@ mod redundancy;
 mod rendering;
 mod reports;
 mod shared;
+mod shell;
 mod snapshots;
 mod traffic;
 mod transcripts;

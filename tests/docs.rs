@@ -1,0 +1,298 @@
+//! What README.md and docs/ show is what the program does.
+//!
+//! In a block of `sh` a line is a command, in one of `console` a line behind `$ `; both go on behind a backslash. The commands
+//! of a page run one after the other in a directory of their own, with what [`Place::new`] puts there. Each has to exit with
+//! 0, or with what its comment promises. Beneath a command of `console` stands what it prints, stdout and stderr as a
+//! terminal shows them: exactly, but for lines `...`, which stand for any number of lines, and ` ...` at the end of one, for the
+//! rest of it.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use crate::program;
+use crate::recordings::RECORDINGS;
+use crate::shared::skipped;
+use crate::shell::Line;
+
+/// Programs beside ours that pages may use: they are on every machine.
+const PROGRAMS: [&str; 6] = ["ringfence", "cat", "cp", "ls", "rm", "sed"];
+
+/// How commands begin that do not run here, and why.
+const ELSEWHERE: [(&str, &str); 10] = [
+    ("kubectl", "needs a cluster"),
+    ("tcpdump", "needs root"),
+    ("bash pcaps/demo.sh", "builds the program"),
+    ("bash tests/run.sh", "runs these tests"),
+    ("python3 tests/bench", "takes many minutes"),
+    ("sudo python3 tests/bench", "takes many minutes, and root"),
+    ("cargo bench", "takes many minutes"),
+    ("ringfence record -i", "needs root"),
+    ("ringfence snapshot", "needs a cluster"),
+    ("ringfence collect", "needs a cluster"),
+];
+
+/// A command that a page shows.
+struct Shown {
+    /// `docs/identity.md:12`.
+    place: String,
+    text: String,
+    /// In a block of `console`: the lines beneath.
+    output: Option<Vec<String>>,
+}
+
+impl Shown {
+    fn line(&self) -> Line {
+        Line::parse(&self.text)
+    }
+}
+
+/// A directory in which the commands of a page run.
+struct Place(tempfile::TempDir);
+
+impl Place {
+    /// With the two captures of the recording `shop`, its cluster as `dump.yaml`, and the flow log of both as `week.db`.
+    fn new() -> Place {
+        let place = Place(tempfile::tempdir().unwrap());
+        let shop = RECORDINGS[0].folder();
+        for (file, name) in
+            [("node-a.pcap", "node-a.pcap"), ("node-b.pcap", "node-b.pcap"), ("cluster.yaml", "dump.yaml")]
+        {
+            fs::copy(shop.join(file), place.0.path().join(name)).unwrap();
+        }
+        let record = "record --pcap node-a.pcap node-b.pcap --cluster dump.yaml --log week.db -q";
+        assert_eq!(program::run(place.0.path(), record).exit, 0);
+        place
+    }
+
+    /// The exit code, and stdout and stderr in the order in which they came.
+    fn run(&self, text: &str) -> (i32, String) {
+        let ours = PathBuf::from(env!("CARGO_BIN_EXE_ringfence"));
+        let mut path = vec![ours.parent().unwrap().to_path_buf()];
+        path.extend(std::env::split_paths(&std::env::var_os("PATH").unwrap()));
+        let known = program::command(self.0.path());
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &format!("exec 2>&1\n{text}")]).current_dir(self.0.path()).stdin(Stdio::null());
+        for (name, value) in known.get_envs() {
+            match value {
+                Some(value) => shell.env(name, value),
+                None => shell.env_remove(name),
+            };
+        }
+        let output = shell.env("PATH", std::env::join_paths(path).unwrap()).output().unwrap();
+        (output.status.code().unwrap_or(-1), String::from_utf8(output.stdout).unwrap())
+    }
+}
+
+/// README.md and the pages of docs/, by name, with their text.
+fn pages() -> Vec<(String, String)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let docs = fs::read_dir(root.join("docs")).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let mut names: Vec<String> = docs.filter(|name| name.ends_with(".md")).map(|name| format!("docs/{name}")).collect();
+    names.push("README.md".to_string());
+    names.sort();
+    assert!(names.len() > 1);
+    names.into_iter().map(|name| (name.clone(), fs::read_to_string(root.join(name)).unwrap())).collect()
+}
+
+/// The commands of a page, in order.
+fn commands(name: &str, text: &str) -> Vec<Shown> {
+    let mut found: Vec<Shown> = Vec::new();
+    let (mut block, mut goes_on) = (None, false);
+    for (at, line) in text.lines().enumerate() {
+        if let Some(language) = line.trim_start().strip_prefix("```") {
+            block = if block.is_none() { Some(language.trim().to_string()) } else { None };
+            goes_on = false;
+            continue;
+        }
+        let command = match block.as_deref() {
+            Some("sh") => Some(line).filter(|line| !line.trim().is_empty() && !line.starts_with('#')),
+            Some("console") => line.strip_prefix("$ "),
+            _ => continue,
+        };
+        if goes_on {
+            let last = found.last_mut().unwrap();
+            last.text += "\n";
+            last.text += line;
+        } else if let Some(command) = command {
+            let output = (block.as_deref() == Some("console")).then(Vec::new);
+            found.push(Shown { place: format!("{name}:{}", at + 1), text: command.to_string(), output });
+        } else if let Some(output) = found.last_mut().and_then(|last| last.output.as_mut()) {
+            output.push(line.to_string());
+        }
+        goes_on = line.ends_with('\\') && (goes_on || command.is_some());
+    }
+    found
+}
+
+/// Why a command does not run here; it counts for the whole line.
+fn elsewhere(line: &Line) -> Option<(&'static str, &'static str)> {
+    let begins = |command: &Vec<String>, start: &str| {
+        let start: Vec<&str> = start.split(' ').collect();
+        // `python3 tests/bench` is any file of the folder.
+        command.len() >= start.len()
+            && command
+                .iter()
+                .zip(&start)
+                .all(|(word, wanted)| word == wanted || wanted.contains('/') && word.starts_with(&format!("{wanted}/")))
+    };
+    ELSEWHERE.into_iter().find(|(start, _)| line.commands.iter().any(|command| begins(command, start)))
+}
+
+/// Whether lines are what a page shows.
+fn fits(shown: &[String], printed: &[&str]) -> bool {
+    let Some((first, rest)) = shown.split_first() else { return printed.is_empty() };
+    if first == "..." {
+        return (0..=printed.len()).any(|skip| fits(rest, &printed[skip..]));
+    }
+    let Some((line, others)) = printed.split_first() else { return false };
+    let same = match first.strip_suffix(" ...") {
+        Some(start) => line.starts_with(start),
+        None => line == first,
+    };
+    same && fits(rest, others)
+}
+
+#[test]
+fn every_command_does_what_its_page_says() {
+    let mut wrong = String::new();
+    let mut unused: BTreeSet<&str> = ELSEWHERE.into_iter().map(|(start, _)| start).collect();
+    for (name, text) in pages() {
+        let place = Place::new();
+        for shown in commands(&name, &text) {
+            let line = shown.line();
+            if let Some((start, why)) = elsewhere(&line) {
+                unused.remove(start);
+                skipped(&format!("{} {}", shown.place, shown.text.replace("\\\n", "")), why);
+                continue;
+            }
+            let unknown = line.commands.iter().find(|command| !PROGRAMS.contains(&command[0].as_str()));
+            if let Some(command) = unknown {
+                wrong += &format!("{}: {} is neither run nor said to run elsewhere\n", shown.place, command[0]);
+                continue;
+            }
+            let (exit, printed) = place.run(&shown.text);
+            if exit != line.exit() {
+                wrong += &format!("{}: {}\nexits with {exit}:\n{printed}\n", shown.place, shown.text);
+            }
+            let lines: Vec<&str> = printed.lines().collect();
+            if shown.output.as_ref().is_some_and(|output| !fits(output, &lines)) {
+                wrong += &format!("{}: {}\nprints:\n{printed}\n", shown.place, shown.text);
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong}");
+    assert!(unused.is_empty(), "no page has {unused:?}");
+}
+
+/// Long and short options of a command, as its help lists them.
+fn options(directory: &Path, command: &str) -> BTreeSet<String> {
+    let help = program::run(directory, &format!("{command} --help"));
+    assert_eq!(help.exit, 0, "{}", help.stderr);
+    let listed = help.stdout.lines().filter(|line| line.starts_with("  ")).map(str::trim_start);
+    let names = listed.filter(|line| line.starts_with('-')).flat_map(|line| line.split("  ").next());
+    let plain = |word: &str| word.trim_end_matches(|letter: char| !letter.is_ascii_alphanumeric()).to_string();
+    names.flat_map(str::split_whitespace).filter(|word| word.starts_with('-')).map(plain).collect()
+}
+
+/// The commands that `--help` lists.
+fn subcommands(directory: &Path) -> Vec<String> {
+    let help = program::run(directory, "--help").stdout;
+    let (_, listed) = help.split_once("Commands:\n").unwrap();
+    let lines = listed.lines().take_while(|line| !line.is_empty());
+    let names = lines.filter_map(|line| line.strip_prefix("  ")).filter(|line| !line.starts_with(' '));
+    names.filter_map(|line| line.split(' ').next()).filter(|name| *name != "help").map(str::to_string).collect()
+}
+
+/// Also of commands that do not run here.
+#[test]
+fn no_page_has_an_option_that_is_not_there() {
+    let directory = tempfile::tempdir().unwrap();
+    let known: Vec<String> = subcommands(directory.path());
+    let mut wrong = String::new();
+    for (name, text) in pages() {
+        for shown in commands(&name, &text) {
+            for command in shown.line().commands {
+                let words: Vec<&str> = command.iter().map(String::as_str).collect();
+                let (["ringfence", rest @ ..] | ["kubectl", "ringfence", rest @ ..]) = &words[..] else { continue };
+                let Some((command, rest)) = rest.split_first().filter(|(first, _)| !first.starts_with('-')) else {
+                    continue;
+                };
+                if !known.iter().any(|known| known == command) {
+                    wrong += &format!("{}: no command {command}\n", shown.place);
+                    continue;
+                }
+                let options = options(directory.path(), command);
+                let used = rest.iter().filter(|word| word.len() > 1 && word.starts_with('-'));
+                for option in used.map(|word| word.split('=').next().unwrap()).filter(|word| !options.contains(*word)) {
+                    wrong += &format!("{}: {command} has no {option}\n", shown.place);
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong}");
+}
+
+#[test]
+fn every_command_and_option_is_on_a_page() {
+    let directory = tempfile::tempdir().unwrap();
+    let text: String = pages().into_iter().map(|(_, text)| text).collect();
+    let words: BTreeSet<&str> = text.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '-').collect();
+    let mut missing = Vec::new();
+    for command in subcommands(directory.path()) {
+        if !text.contains(&format!("ringfence {command}")) {
+            missing.push(command.clone());
+        }
+        let long = options(directory.path(), &command).into_iter().filter(|option| option.starts_with("--"));
+        missing
+            .extend(long.filter(|option| !words.contains(option.as_str())).map(|option| format!("{command} {option}")));
+    }
+    assert!(missing.is_empty(), "{missing:#?}");
+}
+
+#[test]
+fn every_link_leads_to_a_file() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    for (name, text) in pages() {
+        for (_, target) in text.split("](").skip(1).filter_map(|rest| rest.split_once(')').map(|(link, _)| ((), link)))
+        {
+            let path = target.split('#').next().unwrap();
+            let is_file = target.contains("://") || root.join(&name).parent().unwrap().join(path).exists();
+            assert!(is_file, "{name}: {target} is not there");
+        }
+    }
+}
+
+/// The test itself: a page that is wrong is found out.
+#[test]
+fn what_a_page_shows_is_held_against_what_is_printed() {
+    let page = "```sh\nls a \\\n  b   # exits with 2\n# no command\n```\n```text\n$ none\n```\n```console\n$ ls\none\n...\n```\n";
+    let found = commands("page.md", page);
+    let shown: Vec<(&str, &str)> = found.iter().map(|shown| (shown.place.as_str(), shown.text.as_str())).collect();
+    assert_eq!(shown, [("page.md:2", "ls a \\\n  b   # exits with 2"), ("page.md:10", "ls")]);
+    assert_eq!((found[0].line().exit(), &found[0].output), (2, &None));
+    assert_eq!(found[1].output.as_ref().unwrap(), &["one", "..."]);
+    for (shown, printed, expected) in [
+        ("a\nb", "a\nb", true),
+        ("a", "a\nb", false),
+        ("a\nb", "a", false),
+        ("...\nc", "a\nb\nc", true),
+        ("a\n...", "a", true),
+        ("...\nc", "a\nb", false),
+        ("a b ...", "a b c d", true),
+        ("a b ...", "a c", false),
+    ] {
+        let shown: Vec<String> = shown.lines().map(str::to_string).collect();
+        assert_eq!(fits(&shown, &printed.lines().collect::<Vec<_>>()), expected, "{shown:?} {printed}");
+    }
+    for (text, reason) in [
+        ("kubectl ringfence collect -o week.db", Some("needs a cluster")),
+        ("python3 tests/bench/speed.py", Some("takes many minutes")),
+        ("ls | kubectl apply -f -", Some("needs a cluster")),
+        ("ringfence record --pcap a.pcap", None),
+        ("ringfence snapshots", None),
+    ] {
+        assert_eq!(elsewhere(&Line::parse(text)).map(|(_, why)| why), reason, "{text}");
+    }
+}
