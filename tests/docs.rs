@@ -1,16 +1,16 @@
 //! What README.md and docs/ show is what the program does.
 //!
-//! In a block of `sh` a line is a command, in one of `console` a line behind `$ `; both go on behind a backslash. The commands
-//! of a page run one after the other in a directory of their own, with what [`Place::new`] puts there. Each has to exit with
-//! 0, or with what its comment promises. Beneath a command of `console` stands what it prints, stdout and stderr as a
-//! terminal shows them: exactly, but for lines `...`, which stand for any number of lines, and ` ...` at the end of one, for the
-//! rest of it.
+//! The commands of a page run one after the other in a directory of their own, with what [`Place::new`] puts there. Each has to
+//! exit with 0, or with what its comment promises. What stands beneath a command of a `console` block has to be what it
+//! prints, stdout and stderr as a terminal shows them: exactly, but for lines `...`, which stand for any number of lines, and
+//! ` ...` at the end of one, for the rest of it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use crate::pages::{commands, pages, spans};
 use crate::program;
 use crate::recordings::RECORDINGS;
 use crate::shared::skipped;
@@ -18,6 +18,9 @@ use crate::shell::Line;
 
 /// Programs beside ours that pages may use: they are on every machine.
 const PROGRAMS: [&str; 4] = ["ringfence", "cp", "rm", "sed"];
+
+/// An option that pages name and that is not ours: of `tests/bench/speed.py`.
+const OF_ANOTHER: &str = "--packets";
 
 /// How commands begin that do not run here, and why.
 const ELSEWHERE: [(&str, &str); 10] = [
@@ -32,21 +35,6 @@ const ELSEWHERE: [(&str, &str); 10] = [
     ("ringfence snapshot", "needs a cluster"),
     ("ringfence collect", "needs a cluster"),
 ];
-
-/// A command that a page shows.
-struct Shown {
-    /// `docs/identity.md:12`.
-    place: String,
-    text: String,
-    /// In a block of `console`: the lines beneath.
-    output: Option<Vec<String>>,
-}
-
-impl Shown {
-    fn line(&self) -> Line {
-        Line::parse(&self.text)
-    }
-}
 
 /// A directory in which the commands of a page run.
 struct Place(tempfile::TempDir);
@@ -83,47 +71,6 @@ impl Place {
         let output = shell.env("PATH", std::env::join_paths(path).unwrap()).output().unwrap();
         (output.status.code().unwrap_or(-1), String::from_utf8(output.stdout).unwrap())
     }
-}
-
-/// README.md and the pages of docs/, by name, with their text.
-fn pages() -> Vec<(String, String)> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let docs = fs::read_dir(root.join("docs")).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
-    let mut names: Vec<String> = docs.filter(|name| name.ends_with(".md")).map(|name| format!("docs/{name}")).collect();
-    names.push("README.md".to_string());
-    names.sort();
-    assert!(names.len() > 1);
-    names.into_iter().map(|name| (name.clone(), fs::read_to_string(root.join(name)).unwrap())).collect()
-}
-
-/// The commands of a page, in order.
-fn commands(name: &str, text: &str) -> Vec<Shown> {
-    let mut found: Vec<Shown> = Vec::new();
-    let (mut block, mut goes_on) = (None, false);
-    for (at, line) in text.lines().enumerate() {
-        if let Some(language) = line.trim_start().strip_prefix("```") {
-            block = if block.is_none() { Some(language.trim().to_string()) } else { None };
-            goes_on = false;
-            continue;
-        }
-        let command = match block.as_deref() {
-            Some("sh") => Some(line).filter(|line| !line.trim().is_empty() && !line.starts_with('#')),
-            Some("console") => line.strip_prefix("$ "),
-            _ => continue,
-        };
-        if goes_on {
-            let last = found.last_mut().unwrap();
-            last.text += "\n";
-            last.text += line;
-        } else if let Some(command) = command {
-            let output = (block.as_deref() == Some("console")).then(Vec::new);
-            found.push(Shown { place: format!("{name}:{}", at + 1), text: command.to_string(), output });
-        } else if let Some(output) = found.last_mut().and_then(|last| last.output.as_mut()) {
-            output.push(line.to_string());
-        }
-        goes_on = line.ends_with('\\') && (goes_on || command.is_some());
-    }
-    found
 }
 
 /// Why a command does not run here; it counts for the whole line.
@@ -206,33 +153,47 @@ fn subcommands(directory: &Path) -> Vec<String> {
     names.filter_map(|line| line.split(' ').next()).filter(|name| *name != "help").map(str::to_string).collect()
 }
 
-/// Also of commands that do not run here.
-#[test]
-fn no_page_has_an_option_that_is_not_there() {
-    let directory = tempfile::tempdir().unwrap();
-    let known: Vec<String> = subcommands(directory.path());
-    let mut wrong = String::new();
-    for (name, text) in pages() {
-        for shown in commands(&name, &text) {
-            for command in shown.line().commands {
-                let words: Vec<&str> = command.iter().map(String::as_str).collect();
-                let (["ringfence", rest @ ..] | ["kubectl", "ringfence", rest @ ..]) = &words[..] else { continue };
-                let Some((command, rest)) = rest.split_first().filter(|(first, _)| !first.starts_with('-')) else {
-                    continue;
-                };
-                if !known.iter().any(|known| known == command) {
-                    wrong += &format!("{}: no command {command}\n", shown.place);
-                    continue;
-                }
-                let options = options(directory.path(), command);
+/// What is wrong with how a line uses the program, by the options that each command has.
+fn misused(line: &Line, known: &BTreeMap<String, BTreeSet<String>>) -> Vec<String> {
+    let mut wrong = Vec::new();
+    for command in &line.commands {
+        let words: Vec<&str> = command.iter().map(String::as_str).collect();
+        let (["ringfence", name, rest @ ..] | ["kubectl", "ringfence", name, rest @ ..]) = &words[..] else { continue };
+        match known.get(*name) {
+            None if name.starts_with('-') => {}
+            None => wrong.push(format!("no command {name}")),
+            Some(options) => {
                 let used = rest.iter().filter(|word| word.len() > 1 && word.starts_with('-'));
-                for option in used.map(|word| word.split('=').next().unwrap()).filter(|word| !options.contains(*word)) {
-                    wrong += &format!("{}: {command} has no {option}\n", shown.place);
-                }
+                let used = used.filter_map(|word| word.split('=').next()).filter(|word| !options.contains(*word));
+                wrong.extend(used.map(|option| format!("{name} has no {option}")));
             }
         }
     }
-    assert!(wrong.is_empty(), "{wrong}");
+    wrong
+}
+
+/// Also of commands that do not run here, and of those in sentences.
+#[test]
+fn no_page_has_an_option_that_is_not_there() {
+    let directory = tempfile::tempdir().unwrap();
+    let names = subcommands(directory.path()).into_iter();
+    let known: BTreeMap<String, BTreeSet<String>> =
+        names.map(|name| (name.clone(), options(directory.path(), &name))).collect();
+    let mut wrong = Vec::new();
+    for (name, text) in pages() {
+        for shown in commands(&name, &text) {
+            wrong.extend(misused(&shown.line(), &known).into_iter().map(|what| format!("{}: {what}", shown.place)));
+        }
+        for (place, span) in spans(&name, &text) {
+            wrong.extend(misused(&Line::parse(&span), &known).into_iter().map(|what| format!("{place}: {what}")));
+            let word = span.split([' ', '=']).next().unwrap_or_default();
+            let is_ours = known.values().any(|options| options.contains(word)) || word == OF_ANOTHER;
+            if word.starts_with("--") && !is_ours {
+                wrong.push(format!("{place}: no command has {word}"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
 #[test]
@@ -268,12 +229,6 @@ fn every_link_leads_to_a_file() {
 /// The test itself: a page that is wrong is found out.
 #[test]
 fn what_a_page_shows_is_held_against_what_is_printed() {
-    let page = "```sh\nls a \\\n  b   # exits with 2\n# no command\n```\n```text\n$ none\n```\n```console\n$ ls\none\n...\n```\n";
-    let found = commands("page.md", page);
-    let shown: Vec<(&str, &str)> = found.iter().map(|shown| (shown.place.as_str(), shown.text.as_str())).collect();
-    assert_eq!(shown, [("page.md:2", "ls a \\\n  b   # exits with 2"), ("page.md:10", "ls")]);
-    assert_eq!((found[0].line().exit(), &found[0].output), (2, &None));
-    assert_eq!(found[1].output.as_ref().unwrap(), &["one", "..."]);
     for (shown, printed, expected) in [
         ("a\nb", "a\nb", true),
         ("a", "a\nb", false),

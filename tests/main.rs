@@ -14,7 +14,7 @@
 //! `applications` and `npguard` ask others: a capture library, another decoder of public captures, an independent
 //! examiner, the manifests of real applications, and another analyzer of policies (`shared` knows where they are).
 //!
-//! `docs` runs what README.md and docs/ show, of which `shell` reads the lines.
+//! `docs` runs what README.md and docs/ show; `pages` finds the commands in them, `shell` reads them.
 //!
 //! `apiserver` runs a real API server, which `admission` asks about policies and `deploy` about the manifests.
 
@@ -48,6 +48,7 @@ mod live;
 mod log;
 mod npguard;
 mod packets;
+mod pages;
 mod program;
 mod properties;
 mod recordings;
