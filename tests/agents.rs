@@ -3,11 +3,14 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
+use capture::Timestamp;
+use capture::time::SECOND;
 use serde_json::{Value, json};
 
 use crate::apiserver::{Caller, Server, documents, path_of};
+use crate::kernel::flood::{Flood, seconds};
 use crate::kernel::space::{Network, until_within};
 use crate::kernel::{CLUSTER, assert_edges, edges};
 use crate::program::{command, run};
@@ -19,6 +22,11 @@ const ADDRESS: &str = "198.51.100.200";
 fn deploy(name: &str) -> String {
     let path: PathBuf = [env!("CARGO_MANIFEST_DIR"), "..", "deploy", "kubernetes", name].iter().collect();
     fs::read_to_string(path).unwrap()
+}
+
+fn now() -> Timestamp {
+    let passed = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
+    Timestamp(i64::try_from(passed.as_nanos()).unwrap())
 }
 
 /// The pod of the DaemonSet on a node, as the kubelet would report it.
@@ -86,28 +94,58 @@ fn agents_learn_and_a_person_collects() {
     (0..3).for_each(|_| network.fetch("a1", "http://10.96.0.10/"));
     network.redis("b2", "10.96.0.10", 81, 2);
     network.wait(Duration::from_secs(2));
-    // The API server goes away for a while. A pod leaves meanwhile, and another one gets its address.
+    // Load on both nodes, from here to the end.
+    let _servers = [("b1", "10.244.1.11:9000"), ("a2", "10.244.2.10:9000")]
+        .map(|(space, address)| Flood::serve(&network, space, address));
+    let floods = [("a2", "10.244.1.11:9000"), ("a1", "10.244.2.10:9000")]
+        .map(|(space, address)| Flood::call(&network, space, address, 50));
+    // The API server goes away for a while. A pod comes meanwhile and talks at once.
     server.stop();
-    network.wait(Duration::from_secs(2));
+    network.reach("down");
+    let came = now().floor(SECOND);
+    network.add_pod("1", "d", "13");
+    network.fetch("d1", "http://10.96.0.10/");
     (0..2).for_each(|_| network.fetch("a1", "http://10.96.0.10/"));
-    network.wait(Duration::from_secs(3));
+    network.wait(seconds(3));
+    for node in ["n1", "n2"] {
+        // What is learned waits for nobody.
+        assert_eq!(network.answer(node, "http://127.0.0.1:9753/readyz"), "ok\n");
+    }
+    // A pod leaves, another one gets its address, and the store forgets how that went: the agents have to list their pods anew.
     server.restart();
     server.admin().delete("/api/v1/namespaces/shop/pods/b2?gracePeriodSeconds=0");
-    let mut heir = documents(CLUSTER).into_iter().find(|one| one["metadata"]["name"] == "b2").unwrap();
+    let b2 = documents(CLUSTER).into_iter().find(|one| one["metadata"]["name"] == "b2").unwrap();
+    let mut heir = b2.clone();
     heir["metadata"] = json!({"name": "heir", "namespace": "shop", "labels": {"app": "heir"}});
-    server.apply(&heir.to_string());
+    heir["status"]["startTime"] = json!(now().floor(SECOND).to_string());
+    let mut newcomer = b2;
+    newcomer["metadata"] = json!({"name": "d1", "namespace": "shop", "labels": {"app": "d1"}});
+    newcomer["spec"]["nodeName"] = json!("n1");
+    newcomer["status"] = json!({"phase": "Running", "startTime": came.to_string(), "podIP": "10.244.1.13"});
+    [heir, newcomer].iter().for_each(|pod| server.apply(&pod.to_string()));
+    server.compact();
+    server.stop();
+    server.restart();
+    network.reach("up");
     let metrics = |network: &Network, node: &str, name: &str| -> Option<f64> {
         let text = network.answer(node, "http://127.0.0.1:9753/metrics");
         let line = text.lines().find(|line| line.starts_with(&format!("ringfence_{name}{{")))?;
         line.rsplit_once(' ')?.1.parse().ok()
     };
-    // Two pods with two addresses each, then one that leaves and one that comes. The watch is tried again after pauses that
+    // Pods with two addresses each, and one with one. The watch is tried again after pauses that
     // grow.
-    let changes = |network: &Network| metrics(network, "n2", "pod_changes_total");
-    until_within(Duration::from_secs(90), "the heir", || changes(&network).is_some_and(|count| count >= 8.0));
+    for (node, told, count) in [("n2", "the heir", 8.0), ("n1", "the newcomer", 7.0)] {
+        let changes = || metrics(&network, node, "pod_changes_total");
+        until_within(Duration::from_secs(90), told, || changes().is_some_and(|changes| changes >= count));
+    }
+    for agent in &agents {
+        let said = network.said(agent);
+        assert!(said.contains("too old resource version"), "{said}");
+    }
     // Clocks of the cluster and of packets are five seconds apart at most.
     network.wait(Duration::from_secs(6));
     network.redis("b2", "10.96.0.10", 81, 1);
+    let [to_b1, to_a2] = floods.map(Flood::stop);
     network.wait(Duration::from_secs(4));
     assert!(metrics(&network, "n1", "connections_total").unwrap() >= 5.0);
     let kubeconfig = server.admin().kubeconfig.display().to_string();
@@ -119,6 +157,9 @@ fn agents_learn_and_a_person_collects() {
         ("a1 -> a2:8080/TCP established handshake", 5),
         ("b2 -> b1:8081/TCP established handshake", 2),
         ("heir -> b1:8081/TCP established handshake", 1),
+        ("d1 -> a2:8080/TCP established handshake", 1),
+        ("a2 -> b1:9000/TCP established handshake", to_b1),
+        ("a1 -> a2:9000/TCP established handshake", to_a2),
     ];
     let all = edges(directory.path(), &format!("--log week.db --kubeconfig {kubeconfig}"));
     let of_pods = all.into_iter().filter(|(edge, _)| !edge.contains("node") && !edge.contains(ADDRESS)).collect();

@@ -96,7 +96,7 @@ fn quiet_says_nothing_but_errors() {
             run(directory.path(), &format!("{command} -q --pcap traffic.pcap --cluster cluster.yaml {cluster}"))
         };
         assert_eq!(run_quietly("").stderr, "");
-        assert!(run_quietly("bad.yaml").stderr.starts_with("error: bad.yaml:2"));
+        assert!(run_quietly("bad.yaml").stderr.contains("--> bad.yaml:2"));
     }
 }
 

@@ -10,11 +10,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use crate::pages::{commands, pages, spans};
 use crate::program;
 use crate::recordings::RECORDINGS;
 use crate::shared::skipped;
 use crate::shell::Line;
+use crate::snippets::{commands, pages, spans};
 
 /// Programs beside ours that pages may use: they are on every machine.
 const PROGRAMS: [&str; 4] = ["ringfence", "cp", "rm", "sed"];

@@ -55,7 +55,12 @@ pub struct FakeApi {
 impl FakeApi {
     /// `answer` is told the request, and how often the same was asked before.
     pub fn start(answer: impl Fn(&Asked, usize) -> Answer + Send + Sync + 'static) -> FakeApi {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        FakeApi::start_at("127.0.0.1", answer)
+    }
+
+    /// The same on another address of this machine.
+    pub fn start_at(address: &str, answer: impl Fn(&Asked, usize) -> Answer + Send + Sync + 'static) -> FakeApi {
+        let listener = TcpListener::bind((address, 0)).unwrap();
         listener.set_nonblocking(true).unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let asked: Arc<Mutex<Vec<Asked>>> = Arc::default();

@@ -156,17 +156,17 @@ fn cluster_objects() {
             text("kind: Pod\nmetadata: {name: a\n---\nkind: Namespace\nmetadata: {name: a}\n"),
             flows,
             2,
-            &["error: bad.yaml:"],
+            &["--> bad.yaml:"],
             used,
         ),
-        (text("kind: Pod\nmetadata: {name: a, labels: [1]}\n"), flows, 2, &["error: bad.yaml:2"], used),
+        (text("kind: Pod\nmetadata: {name: a, labels: [1]}\n"), flows, 2, &["--> bad.yaml:2"], used),
         (
             text(
                 "kind: List\nitems:\n- kind: Pod\n  metadata: {name: a}\n- kind: Pod\n  metadata: {name: b, labels: 7}\n",
             ),
             flows,
             2,
-            &["error: bad.yaml:6"],
+            &["--> bad.yaml:6"],
             used,
         ),
         (
@@ -175,11 +175,11 @@ fn cluster_objects() {
             ),
             flows,
             2,
-            &["error: bad.yaml:3"],
+            &["--> bad.yaml:3"],
             used,
         ),
-        (text("kind: Pod\nmetadata:\n  name: a\n  name: b\n"), flows, 2, &["error: bad.yaml:4", "name"], used),
-        (text("metadata: {name: a}\n"), flows, 2, &["error: bad.yaml:1", "kind"], used),
+        (text("kind: Pod\nmetadata:\n  name: a\n  name: b\n"), flows, 2, &["--> bad.yaml:4", "name"], used),
+        (text("metadata: {name: a}\n"), flows, 2, &["--> bad.yaml:1", "kind"], used),
         // Things that are odd but not wrong are warnings.
         (
             text(
@@ -215,7 +215,7 @@ fn cluster_objects() {
             text("kind: Pod\nmetadata: {name: a}\n---\n{]\n"),
             "generate --pcap traffic.pcap --cluster bad.yaml cluster.yaml",
             2,
-            &["error: bad.yaml:4"],
+            &["--> bad.yaml:4"],
             &["name: web", "name: api"],
         ),
     ]);

@@ -1,18 +1,19 @@
 //! Live traffic on a real kernel: two nodes of network namespaces (`kernel/network`), real servers and clients, and recorders
 //! on both nodes at once. Needs root, and programs that `.ci/setup` installs.
 
+pub mod flood;
 pub mod space;
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::Value;
 
 use crate::program::run;
-use space::{Network, signal};
+use space::Network;
 
 /// The cluster that the namespaces stand for.
 pub const CLUSTER: &str = include_str!("kernel/cluster.yaml");
@@ -141,11 +142,6 @@ fn two_nodes_are_recorded_as_they_talk() {
     assert!(generated.stderr.contains("none denied"), "{}", generated.stderr);
 }
 
-/// All connections of a log.
-fn connections(directory: &Path, log: &str) -> u64 {
-    edges(directory, &format!("--log {log}")).values().sum()
-}
-
 #[test]
 fn outside_addresses_beyond_those_that_are_kept_apart_become_ranges() {
     let Some(mut network) = Network::new("many outside addresses") else { return };
@@ -186,39 +182,6 @@ fn outside_addresses_beyond_those_that_are_kept_apart_become_ranges() {
 }
 
 #[test]
-fn a_recorder_that_is_killed_loses_its_last_moment() {
-    let Some(mut network) = Network::new("a killed recorder") else { return };
-    let directory = tempfile::tempdir().unwrap();
-    let log = directory.path().join("log.db").display().to_string();
-    network.serve_http("b1", &["10.244.1.11:8081"]);
-    let args = format!("-i any,!lo --observer n1 --flush 1s --log {log}");
-    let (mut made, mut known) = (0, 0);
-    for round in 0..3 {
-        let recorder = network.record("n1", &args);
-        // What was made until a flush and a moment before the end is in the log.
-        let begun = Instant::now();
-        let mut safe = 0;
-        while begun.elapsed() < Duration::from_secs(6) {
-            network.fetch("a1", "http://10.244.1.11:8081/");
-            made += 1;
-            if begun.elapsed() < Duration::from_millis(2200) {
-                safe = made;
-            }
-        }
-        signal(network.process(&recorder), "KILL");
-        network.ended(recorder);
-        let found = connections(directory.path(), &log);
-        assert!((safe..=made).contains(&found), "round {round}: {found}, between {safe} and {made}");
-        (known, made) = (found, found);
-    }
-    // It goes on where it was, and a clean end loses nothing.
-    let recorder = network.record("n1", &args);
-    (0..5).for_each(|_| network.fetch("a1", "http://10.244.1.11:8081/"));
-    assert_eq!(network.stop(recorder).exit, 0);
-    assert_eq!(connections(directory.path(), &log), known + 5);
-}
-
-#[test]
 fn a_full_disk_is_waited_for() {
     let Some(mut network) = Network::new("a full disk") else { return };
     let directory = tempfile::tempdir().unwrap();
@@ -236,7 +199,7 @@ fn a_full_disk_is_waited_for() {
     let end = network.stop(recorder);
     assert_eq!(end.exit, 0, "{}", end.stderr);
     assert!(end.stderr.contains("will try again"), "{}", end.stderr);
-    assert_eq!(connections(directory.path(), &log), 20);
+    assert_eq!(edges(directory.path(), &format!("--log {log}")).values().sum::<u64>(), 20);
 }
 
 /// A file system in memory.

@@ -5,16 +5,17 @@
 //! `corpus` replays what fuzzing found, `account` is what `--summary` writes, `completeness` what is
 //! said of learning.
 //!
-//! `cases` are folders of readable input and expected output, those of `engine` and `lint` (`transcripts` runs them) need
+//! `cases` are folders of readable input and expected output, those of `engine` and `lint` and `mistakes` (`transcripts` runs them) need
 //! no traffic; `conformance` holds verdict tables against `reach`; `input` is what goes wrong with files, `arguments` what
 //! people type, `awaited` what is declared and was not seen; `snapshots` show the output of the recordings in `pcaps/`,
 //! `recordings` hold it against their true edges; `unused` is what is said of rules, `redundancy` of those that are allowed
-//! twice, `evidence` how much has to be watched for it; `reports` are findings as SARIF and markdown; `properties` hold for any
+//! twice, `evidence` how much has to be watched for it; `reports` are findings as SARIF and markdown, `report` what people look at before they merge, `page` the same in a browser; `properties` hold for any
 //! traffic, `rendering` for any policy; `live` is the live cluster, played by `fakeapi`; `libpcap`, `captures`, `examiner`,
 //! `applications` and `npguard` ask others: a capture library, another decoder of public captures, an independent
 //! examiner, the manifests of real applications, and another analyzer of policies (`shared` knows where they are).
 //!
-//! `docs` runs what README.md and docs/ show; `pages` finds the commands in them, `shell` reads them.
+//! `docs` runs what README.md and docs/ show; `snippets` finds the commands in them, `shell` reads them.
+//! `kernel` records live traffic in network namespaces, `faults` what goes wrong meanwhile, `agents` a cluster of both.
 //!
 //! `apiserver` runs a real API server, which `admission` asks about policies and `deploy` about the manifests.
 
@@ -40,24 +41,28 @@ mod evidence;
 mod examiner;
 #[allow(dead_code, reason = "the tests of the agent use the rest of it")]
 mod fakeapi;
+mod faults;
 mod input;
 mod kernel;
 mod libpcap;
 mod lint;
 mod live;
 mod log;
+mod mistakes;
 mod npguard;
 mod packets;
-mod pages;
+mod page;
 mod program;
 mod properties;
 mod recordings;
 mod redundancy;
 mod rendering;
+mod report;
 mod reports;
 mod shared;
 mod shell;
 mod snapshots;
+mod snippets;
 mod traffic;
 mod transcripts;
 mod unused;

@@ -23,3 +23,8 @@ pub fn skipped(tests: &str, why: &str) {
         let _ = writeln!(io::stderr(), "skipped: {tests}: {why}");
     }
 }
+
+/// Says what was measured, past the test runner.
+pub fn noted(line: &str) {
+    let _ = writeln!(io::stderr(), "{line}");
+}

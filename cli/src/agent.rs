@@ -102,6 +102,9 @@ fn record(mut session: Session, mut told: mpsc::Receiver<Change>, status: &Statu
             known.take(change, &mut session);
         }
         session.step()?;
+        if let Some(set) = session.set_back() {
+            known.set_back(set, &mut session);
+        }
         status.update(&mut session);
     }
     session.finish()?;

@@ -189,6 +189,17 @@ Examples:
 own node and no others, and hands out its flow log to `ringfence collect`."
     )]
     Agent(AgentArgs),
+    /// Completions for a shell, on stdout
+    #[command(after_help = "Examples:
+  ringfence completions bash > /etc/bash_completion.d/ringfence
+  ringfence completions zsh > ~/.zfunc/_ringfence
+  ringfence completions fish > ~/.config/fish/completions/ringfence.fish")]
+    Completions(CompletionsArgs),
+    /// Manual pages, one for each command, into a directory
+    #[command(after_help = "Examples:
+  ringfence man man1/
+  MANPATH=.: man ringfence-generate")]
+    Man(ManArgs),
     /// Make one flow log of several
     #[command(
         after_help = "What two logs have in common counts once, so logs can be merged in any order and again and again. A log that is
@@ -198,6 +209,44 @@ Examples:
   ringfence merge -o week.db monday.db tuesday.db"
     )]
     Merge(MergeArgs),
+}
+
+impl Command {
+    /// As it is typed.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Command::Flows(_) => "flows",
+            Command::Generate(_) => "generate",
+            Command::Check(_) => "check",
+            Command::Reach(_) => "reach",
+            Command::Explain(_) => "explain",
+            Command::Diff(_) => "diff",
+            Command::Unused(_) => "unused",
+            Command::Report(_) => "report",
+            Command::Lint(_) => "lint",
+            Command::Snapshot(_) => "snapshot",
+            Command::Collect(_) => "collect",
+            Command::Record(_) => "record",
+            Command::Agent(_) => "agent",
+            Command::Completions(_) => "completions",
+            Command::Man(_) => "man",
+            Command::Merge(_) => "merge",
+        }
+    }
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct CompletionsArgs {
+    /// The shell
+    #[arg(value_enum)]
+    pub(crate) shell: clap_complete::Shell,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct ManArgs {
+    /// Where to; made if it is not there
+    #[arg(value_name = "DIR")]
+    pub(crate) directory: PathBuf,
 }
 
 /// Where network plugins differ.

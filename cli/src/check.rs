@@ -24,7 +24,8 @@ use crate::row::Row;
 use crate::selection::Selection;
 use crate::summary::number;
 use crate::{
-    account, catalogue, expected, ignore, input, isolation, markdown, platform, sarif, summary, table, watchlist,
+    account, catalogue, complaint, expected, ignore, input, isolation, markdown, platform, sarif, summary, table,
+    watchlist,
 };
 
 #[derive(Serialize)]
@@ -165,9 +166,7 @@ pub(crate) fn run(args: &CheckArgs, out: &mut impl Write) -> anyhow::Result<Exit
     sorted.warn(args.quiet)?;
     let mut err = io::stderr().lock();
     let refused = proposed.as_ref().map(|proposed| proposed.problems.as_slice()).unwrap_or_default();
-    for problem in refused {
-        writeln!(err, "error: {problem}")?;
-    }
+    complaint::problems(refused, &mut err)?;
     if !args.quiet {
         let edges = resolved.graph.edges().count();
         writeln!(

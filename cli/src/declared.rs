@@ -6,8 +6,17 @@ use std::path::PathBuf;
 use anyhow::{Context, bail};
 use synth::declare::{self, Declared};
 
+use crate::complaint::{Code, Complain};
+
 /// Reads `--exclude` or `--include` files.
 pub(crate) fn read(paths: &[PathBuf]) -> anyhow::Result<Vec<Declared>> {
+    read_all(paths).complain(Code::List, || {
+        "one edge a line, as `shop/web -> shop/api:8080/TCP  # reason`; `ringfence generate --help` has examples"
+            .to_string()
+    })
+}
+
+fn read_all(paths: &[PathBuf]) -> anyhow::Result<Vec<Declared>> {
     let mut edges = Vec::new();
     let mut errors = Vec::new();
     for path in paths {

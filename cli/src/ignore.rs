@@ -26,6 +26,7 @@ use synth::manifest::node::{self, Node, Value};
 use synth::pattern::is_like;
 
 use crate::catalogue;
+use crate::complaint::{Code, Complain};
 use crate::finding::{Item, Place, Rule, Severity};
 
 /// Fixes the date for tests, as `2026-11-01`.
@@ -157,6 +158,12 @@ impl Ignores {
     /// # Errors
     /// Files that cannot be read, and every entry that is not as it should be, each with its place.
     pub(crate) fn read(paths: &[PathBuf]) -> anyhow::Result<Ignores> {
+        Ignores::read_all(paths).complain(Code::List, || {
+            "--ignore takes a YAML list of `id` and `reason`, and `expires` if it is not for good".to_string()
+        })
+    }
+
+    fn read_all(paths: &[PathBuf]) -> anyhow::Result<Ignores> {
         if paths.is_empty() {
             return Ok(Ignores::default());
         }

@@ -18,6 +18,7 @@ use synth::window::Window;
 
 use crate::args::{self, ClusterInput, Flows, LiveCluster, Reading, Tunnels};
 use crate::bar::Bar;
+use crate::complaint::{Code, Complain};
 use crate::log::{self, Log};
 use crate::source::Source;
 use crate::{cluster, feed, snapshot, summary};
@@ -25,7 +26,7 @@ use crate::{cluster, feed, snapshot, summary};
 /// The cluster's objects and what could not be read of them.
 pub(crate) struct Cluster {
     pub(crate) inventory: Inventory,
-    pub(crate) problems: Vec<String>,
+    pub(crate) problems: Vec<Problem>,
     pub(crate) ignored: BTreeMap<String, u64>,
 }
 
@@ -114,7 +115,10 @@ pub(crate) fn cluster_objects(
     let mut objects = objects(paths)?;
     if wanted.is_asked() || (paths.is_empty() && unnamed == Unnamed::Live && cluster::is_there()) {
         live(wanted, quiet, &mut objects)
-            .with_context(|| "reading the live cluster, which --cluster FILE makes unnecessary".to_string())?;
+            .with_context(|| "reading the live cluster, which --cluster FILE makes unnecessary".to_string())
+            .complain(Code::Cluster, || {
+                "`kubectl cluster-info` says whether it answers; --cluster FILE reads a dump instead".to_string()
+            })?;
     }
     Ok(objects)
 }
@@ -138,22 +142,23 @@ fn live(wanted: &LiveCluster, quiet: bool, objects: &mut Objects) -> anyhow::Res
 
 /// The flow logs, several as one; `None` without any.
 pub(crate) fn logs(flows: Flows<'_>) -> anyhow::Result<Option<Log>> {
-    match flows.logs {
+    let opened = match flows.logs {
         [] => Ok(None),
         // Captures beside it go into a copy.
         [one] if flows.pcaps.is_empty() => Log::open_read(one).map(Some),
-        several => {
-            let mut all = Log::temporary()?;
+        several => Log::temporary().and_then(|mut all| {
             log::combine(&mut all, several)?;
             Ok(Some(all))
-        }
-    }
+        }),
+    };
+    opened.complain(Code::FlowLog, || {
+        "flow logs come from `ringfence record`, `merge` and `collect`; captures go to --pcap".to_string()
+    })
 }
 
 fn resolved(objects: &Objects, options: &Options) -> Cluster {
     let inventory = Inventory::build(objects, options);
-    let problems = objects.problems.iter().map(ToString::to_string).collect();
-    Cluster { inventory, problems, ignored: objects.ignored.clone() }
+    Cluster { inventory, problems: objects.problems.clone(), ignored: objects.ignored.clone() }
 }
 
 /// Policies given beside the cluster, with whatever else stands in their files; `None` where none are.
@@ -180,6 +185,13 @@ pub(crate) fn policies<'a>(inventory: &'a Inventory, proposed: Option<&'a Invent
 
 /// Reads manifests from files, directories and, for `-`, stdin.
 pub(crate) fn objects(paths: &[PathBuf]) -> anyhow::Result<Objects> {
+    read_objects(paths).complain(Code::Manifest, || {
+        "YAML or JSON is read as `kubectl get -A -o yaml` and `ringfence snapshot` write it, from files and directories"
+            .to_string()
+    })
+}
+
+fn read_objects(paths: &[PathBuf]) -> anyhow::Result<Objects> {
     let mut objects = Objects::default();
     for path in paths {
         if path.as_os_str() == "-" {
@@ -268,10 +280,19 @@ pub(crate) fn traffic(
         return log.traffic(inventory, window);
     }
     check(flows.pcaps)?;
-    let files = flows.pcaps.iter().map(|path| CaptureFile::open(path)).collect::<Result<Vec<_>, _>>()?;
+    let files = open(flows.pcaps)?;
     let settings = Settings { turnovers: inventory.turnovers(), moments: inventory.moments(), ..Settings::default() };
     let (tracked, sources) = captures(files, settings, tunnels, (window.since, window.until), quiet)?;
     Ok(Traffic { tracked, sources, only_captures: true, nodes: None, straddling: None, folded: BTreeMap::new() })
+}
+
+/// Opens captures.
+fn open(pcaps: &[PathBuf]) -> anyhow::Result<Vec<CaptureFile>> {
+    let opened = pcaps.iter().map(|path| CaptureFile::open(path)).collect::<Result<Vec<_>, _>>();
+    opened.complain(Code::Capture, || {
+        "captures are pcap or pcapng as tcpdump -w and Wireshark write them, also in gzip or zstd; `file NAME` says what it is"
+            .to_string()
+    })
 }
 
 /// What of `--pcap` needs no look into the files.

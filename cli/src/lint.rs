@@ -17,7 +17,7 @@ use crate::finding::{self, Item, Place};
 use crate::ignore::{IgnoredFinding, Ignores};
 use crate::input::Unnamed;
 use crate::summary::number;
-use crate::{catalogue, cluster, ignore, input, markdown, sarif};
+use crate::{catalogue, cluster, complaint, ignore, input, markdown, sarif};
 
 #[derive(Serialize)]
 struct Report<'a> {
@@ -101,9 +101,7 @@ pub(crate) fn run(args: &LintArgs, out: &mut impl Write) -> anyhow::Result<Exit>
     let unreadable: Vec<&Problem> = problems.iter().filter(|problem| !is_finding(problem)).collect();
     sorted.warn(args.quiet)?;
     let mut err = io::stderr().lock();
-    for problem in &unreadable {
-        writeln!(err, "error: {problem}")?;
-    }
+    complaint::problems(unreadable.iter().copied(), &mut err)?;
     if !args.quiet {
         match Knowledge::of(&lint_input) {
             Knowledge::Nothing => {

@@ -12,6 +12,7 @@ mod catalogue;
 mod check;
 mod cluster;
 mod collect;
+mod complaint;
 mod completeness;
 mod declared;
 mod diff;
@@ -30,6 +31,7 @@ mod isolation;
 mod lint;
 mod log;
 mod logging;
+mod manual;
 mod markdown;
 mod merge;
 mod platform;
@@ -58,6 +60,7 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use args::{Args, Command};
+use complaint::is_closed_pipe;
 use exit::Exit;
 
 fn main() -> ExitCode {
@@ -85,23 +88,18 @@ fn main() -> ExitCode {
         Command::Collect(args) => collect::run(args),
         Command::Record(args) => record::run(args, &mut out),
         Command::Agent(args) => agent::run(args),
+        Command::Completions(args) => manual::completions(args, &mut out),
+        Command::Man(args) => manual::pages(args),
         Command::Merge(args) => merge::run(args),
     };
+    let done = done.map_err(|error| complaint::of_command(error, args.command.name()));
     match done.and_then(|exit| out.flush().map(|()| exit).map_err(Into::into)) {
         Ok(exit) => exit.into(),
         // Whoever reads the output has seen enough: `| head` is no failure.
         Err(error) if is_closed_pipe(&error) => Exit::Fine.into(),
         Err(error) => {
-            let _ = writeln!(io::stderr(), "ringfence: {error:#}");
+            let _ = write!(io::stderr(), "{}", complaint::shown(&error));
             Exit::Unusable.into()
         }
     }
-}
-
-fn is_closed_pipe(error: &anyhow::Error) -> bool {
-    error.chain().any(|cause| {
-        let plain = cause.downcast_ref::<io::Error>().map(io::Error::kind);
-        let json = || cause.downcast_ref::<serde_json::Error>().and_then(serde_json::Error::io_error_kind);
-        plain.or_else(json) == Some(io::ErrorKind::BrokenPipe)
-    })
 }

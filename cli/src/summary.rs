@@ -5,8 +5,8 @@ use std::io::{self, Write};
 use capture::Timestamp;
 use synth::resolve::Doubts;
 
-use crate::captures;
 use crate::input::{Cluster, Traffic};
+use crate::{captures, complaint};
 
 /// A time without its fraction, for people.
 pub(crate) fn to_second(time: Timestamp) -> String {
@@ -45,13 +45,8 @@ pub(crate) fn unused(cluster: &Cluster, proposed: Option<&Cluster>) -> io::Resul
 /// Reports what could not be read of the cluster's objects and of those given beside it; whether there was anything.
 pub(crate) fn objects(cluster: &Cluster, proposed: Option<&Cluster>) -> io::Result<bool> {
     let mut err = io::stderr().lock();
-    for problem in &cluster.problems {
-        writeln!(err, "error: {problem}")?;
-    }
     let refused = proposed.map(|proposed| proposed.problems.as_slice()).unwrap_or_default();
-    for problem in refused {
-        writeln!(err, "error: {problem}")?;
-    }
+    complaint::problems(cluster.problems.iter().chain(refused), &mut err)?;
     Ok(!cluster.problems.is_empty() || !refused.is_empty())
 }
 

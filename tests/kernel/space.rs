@@ -1,7 +1,7 @@
 //! Namespaces, and what runs in them. Everything that was started ends with the network, also where a test fails.
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
@@ -204,6 +204,12 @@ impl Network {
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
     }
 
+    /// Takes that address off the wire, or puts it back.
+    pub fn reach(&self, state: &str) {
+        let link = format!("{}-api", self.prefix);
+        assert!(Command::new("ip").args(["link", "set", &link, state]).status().unwrap().success());
+    }
+
     /// Starts `ringfence record` on a node, and waits until it does.
     pub fn record(&mut self, node: &str, args: &str) -> Recorder {
         self.run(node, &format!("record {args}"), "recording")
@@ -211,6 +217,11 @@ impl Network {
 
     /// Starts the program on a node, and waits until it has said `word`.
     pub fn run(&mut self, node: &str, args: &str, word: &str) -> Recorder {
+        self.run_with(node, args, word, &[])
+    }
+
+    /// [`Network::run`] with an environment.
+    pub fn run_with(&mut self, node: &str, args: &str, word: &str, environment: &[(&str, &Path)]) -> Recorder {
         let program = command(self.scratch.path());
         let mut record = self.within(node, env!("CARGO_BIN_EXE_ringfence"));
         record.args(args.split_whitespace());
@@ -220,6 +231,7 @@ impl Network {
                 None => record.env_remove(name),
             };
         }
+        record.envs(environment.iter().copied());
         let said = self.scratch.path().join(format!("record-{}", self.children.len()));
         record.stderr(std::fs::File::create(&said).unwrap());
         let place = self.start(record);

@@ -222,7 +222,7 @@ impl<A: Address> Connections<A> {
         } else if let Some(episode) = self.open_at(&ends, time)
             && (episode.is_within(side, probe) || refusal.is_some_and(|number| episode.is_within(other(side), number)))
         {
-            episode.reset(time);
+            episode.reset(time, side);
         } else {
             self.loosen(ends, Loose { time, side, what: LooseEnd::Reset { refusal, probe } });
         }
@@ -231,7 +231,9 @@ impl<A: Address> Connections<A> {
     /// An ABORT of SCTP; the verification tag is the receiver's.
     fn abort(&mut self, time: Timestamp, ends: Ends<A>, side: usize, tag: u32) {
         match self.open_at(&ends, time) {
-            Some(episode) if episode.client().is_some_and(|(client, _)| episode.spoke(client)) => episode.reset(time),
+            Some(episode) if episode.client().is_some_and(|(client, _)| episode.spoke(client)) => {
+                episode.reset(time, side)
+            }
             _ => self.loosen(ends, Loose { time, side, what: LooseEnd::Abort { tag } }),
         }
     }

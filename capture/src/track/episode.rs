@@ -25,7 +25,7 @@ mod mark {
     pub(super) const PAYLOAD: u16 = 16;
     pub(super) const OLDER: u16 = 32;
     pub(super) const LOOSE: u16 = 64;
-    /// FIN of each side.
+    /// FIN, or a reset behind the handshake, of each side.
     pub(super) const FINISHED: [u16; 2] = [128, 256];
     pub(super) const REQUEST: [u16; 2] = [512, 1024];
     pub(super) const RESPONSE: [u16; 2] = [2048, 4096];
@@ -296,13 +296,15 @@ impl Episode {
         self.touch(time);
     }
 
+    /// One that had ended what it sent was not: its kernel resets at the first number too where the other side's FIN crosses
+    /// its own reset or FIN (RFC 9293 §3.10.7.1: the number is that of the acknowledgment).
     pub(super) fn is_probing(&self) -> bool {
-        self.marks & mark::PROBING != 0
+        self.marks & mark::PROBING != 0 && self.client().is_none_or(|(client, _)| !self.is_finished(client))
     }
 
-    /// A reset or abort of an open connection.
-    pub(super) fn reset(&mut self, time: Timestamp) {
-        self.marks |= mark::RESET;
+    /// A reset or abort of an open connection by a side, which is done with it.
+    pub(super) fn reset(&mut self, time: Timestamp, side: usize) {
+        self.marks |= mark::RESET | mark::FINISHED[side];
         self.touch(time);
     }
 

@@ -81,12 +81,12 @@ impl Conversations {
         let sight = |_, _| true;
         for half in [false, true] {
             let idle = if half { self.median().plus(1) } else { Timestamp::MIN };
-            self.sweep(Moment { now: self.latest, sight: &sight, idle });
+            self.sweep(Moment { now: self.latest, sight: &sight, idle, ahead: Timestamp::MAX });
             if self.v4.len() + self.v6.len() <= enough {
                 return;
             }
         }
-        self.sweep(Moment { now: self.latest, sight: &sight, idle: Timestamp::MAX });
+        self.sweep(Moment { now: self.latest, sight: &sight, idle: Timestamp::MAX, ahead: Timestamp::MAX });
     }
 
     fn settle(&mut self, leaving: Leaving) {

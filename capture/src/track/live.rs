@@ -88,6 +88,15 @@ pub(super) struct Moment<'a> {
     pub(super) sight: Sight<'a>,
     /// Conversations that were last heard before this leave in any case.
     pub(super) idle: Timestamp,
+    /// And those that were heard after this.
+    pub(super) ahead: Timestamp,
+}
+
+impl Moment<'_> {
+    /// Whether what was last heard at `last` leaves in any case.
+    pub(super) fn forces(&self, last: Timestamp) -> bool {
+        last < self.idle || last > self.ahead
+    }
 }
 
 impl Tracker {
@@ -95,17 +104,18 @@ impl Tracker {
     pub fn flush(&mut self, now: Timestamp, sight: Sight<'_>) -> Flushed {
         let conversations = &mut self.conversations;
         conversations.read_dns_segments();
-        conversations.sweep(Moment { now, sight, idle: Timestamp::MIN });
+        conversations.sweep(Moment { now, sight, idle: Timestamp::MIN, ahead: Timestamp::MAX });
         let mut flushed = Flushed { names: std::mem::take(&mut conversations.names), ..Flushed::default() };
         conversations.v4.drain(now, &mut flushed);
         conversations.v6.drain(now, &mut flushed);
         flushed
     }
 
-    /// Counts all conversations as they are, and forgets them.
-    pub fn let_go(&mut self, sight: Sight<'_>) {
-        let now = self.conversations.latest;
-        self.conversations.sweep(Moment { now, sight, idle: Timestamp::MAX });
+    /// The clock was set back to `now`: counts conversations that were heard later as they are, and forgets them. What began
+    /// since goes on.
+    pub fn let_go(&mut self, now: Timestamp, sight: Sight<'_>) {
+        self.conversations.sweep(Moment { now, sight, idle: Timestamp::MIN, ahead: now });
+        self.conversations.latest = self.conversations.latest.min(now);
     }
 
     /// Says that an address changes hands. No conversation spans the moment, and no row.

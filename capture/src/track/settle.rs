@@ -96,7 +96,7 @@ fn tie(episodes: &mut [Episode], loose: &Loose) {
                     // A client that resets before it has acknowledged anything never saw a handshake's answer.
                     Some(true) if !answered && !episode.spoke(side) => episode.probe(time),
                     None if episode.is_spoken() && (refusal.is_none() || !episode.spoke(side)) => episode.refuse(time),
-                    _ => episode.reset(time),
+                    _ => episode.reset(time, side),
                 }
             }
         }
@@ -107,7 +107,7 @@ fn tie(episodes: &mut [Episode], loose: &Loose) {
                 // Before its COOKIE ECHO the client has not agreed to anything.
                 Some((client, _)) if client == side && !episode.spoke(client) => episode.probe(time),
                 None if episode.is_spoken() && !episode.spoke(side) => episode.refuse(time),
-                _ => episode.reset(time),
+                _ => episode.reset(time, side),
             }
         }
         LooseEnd::Unreachable { sequence } => {

@@ -131,6 +131,28 @@ fn outcomes_of_tcp() {
             vec![(Refused, Some(Handshake))],
         ),
         (
+            "a client that had sent a byte and reset, whose reset the server's FIN crosses, was no probe",
+            vec![
+                syn.clone(),
+                syn_ack.clone(),
+                (900, tcp(S, C, FIN_ACK, 501, 101)),
+                (901, tcp(C, S, RST_ACK, 102, 501)),
+                (940, tcp(C, S, RST, 101, 0)),
+            ],
+            vec![(Established, Some(Handshake))],
+        ),
+        (
+            "nor was one that closed at once, and to which the server spoke",
+            vec![
+                syn.clone(),
+                syn_ack.clone(),
+                (320, tcp(C, S, FIN_ACK, 101, 501)),
+                (330, Sent::Tcp(S, C, ACK, 501, 101, b"220 ready\r\n")),
+                (340, tcp(C, S, RST, 101, 0)),
+            ],
+            vec![(Established, Some(Handshake))],
+        ),
+        (
             "a reset after data is an end",
             [whole(S, 0), vec![(2000, tcp(C, S, RST_ACK, 117, 501))]].concat(),
             vec![(Established, Some(Handshake))],

@@ -7,6 +7,7 @@ use capture::Timestamp;
 
 use super::tenures::{Change, PodRef};
 use crate::log::{KnownPod, Tenure};
+use crate::record::clock::Set;
 use crate::record::session::Session;
 
 /// From when which pod holds an address, by address and uid.
@@ -16,7 +17,17 @@ pub(super) struct Known {
 }
 
 impl Known {
-    /// Takes a change into the log.
+    /// The clock was set back: whoever holds an address held it until then, and holds it anew.
+    pub(super) fn set_back(&mut self, set: Set, session: &mut Session) {
+        for ((ip, uid), since) in &mut self.held {
+            let tenure = |since, until| Some(Tenure { address: *ip, pod: uid.clone(), since, until });
+            session.note(None, tenure(*since, Some(set.before.max(*since))));
+            session.note(None, tenure(set.after, None));
+            *since = set.after;
+        }
+    }
+
+    /// Takes a change into the log. No tenure ends before it began, whatever the clocks say.
     pub(super) fn take(&mut self, change: Change, session: &mut Session) {
         match change {
             Change::Held { ip, pod, from } => {

@@ -33,7 +33,7 @@ pub(crate) struct PodRef {
 pub(crate) enum Change {
     /// A pod holds an address from a time on. Told again where its labels or its owner changed.
     Held { ip: IpAddr, pod: PodRef, from: Timestamp },
-    /// It no longer does, from `at` on.
+    /// It no longer does, from `at` on, which a clock that was set back may show before `from`.
     Released { ip: IpAddr, uid: String, at: Timestamp },
     /// A pod on the network of its node, whose addresses these are; it holds none of its own.
     OnHost { node: String, ips: Vec<IpAddr>, pod: PodRef },
@@ -113,6 +113,15 @@ struct Known {
     seen: Seen,
     /// From when it holds which address; empty once it is over.
     held: BTreeMap<IpAddr, Timestamp>,
+    /// Addresses that its status still names, and that a younger pod has.
+    lost: BTreeSet<IpAddr>,
+}
+
+impl Known {
+    /// Of two pods with one address the greater one has it: an address is given away when it is free.
+    fn age(&self) -> (Option<Timestamp>, &str) {
+        (self.seen.started, &self.seen.pod.uid)
+    }
 }
 
 /// The state: the pods of the node that the API server has.
@@ -133,40 +142,61 @@ impl Tenures {
                 let (node, ips) = (seen.node.clone(), seen.ips.iter().copied().collect());
                 changes.push(Change::OnHost { node, ips, pod: seen.pod.clone() });
             }
-            self.known.insert(uid, Known { seen, held: BTreeMap::new() });
+            self.known.insert(uid, Known { seen, held: BTreeMap::new(), lost: BTreeSet::new() });
             return changes;
         }
         let was_over = before.as_ref().is_some_and(|known| known.seen.finished);
         // What was held before the first address was seen began with the pod; a later one when it was seen.
-        let fresh = before.as_ref().is_none_or(|known| known.held.is_empty());
+        let fresh = before.as_ref().is_none_or(|known| known.held.is_empty() && known.lost.is_empty());
         let is_news = before.as_ref().is_some_and(|known| {
             (&known.seen.pod.labels, &known.seen.pod.owner) != (&seen.pod.labels, &seen.pod.owner)
         });
-        let mut held = before.map(|known| known.held).unwrap_or_default();
+        let (mut held, mut lost) = before.map(|known| (known.held, known.lost)).unwrap_or_default();
+        lost.retain(|ip| seen.ips.contains(ip) || seen.ips.is_empty());
         let from = if fresh { seen.started.unwrap_or(now) } else { now };
         let hold = |ip: IpAddr, from: Timestamp| Change::Held { ip, pod: seen.pod.clone(), from };
         if !was_over {
             held.retain(|ip, since| {
                 let stays = seen.ips.contains(ip) || seen.ips.is_empty();
                 if !stays {
-                    changes.push(Change::Released { ip: *ip, uid: uid.clone(), at: now.max(*since) });
+                    changes.push(Change::Released { ip: *ip, uid: uid.clone(), at: now });
                 } else if is_news {
                     changes.push(hold(*ip, *since));
                 }
                 stays
             });
-            for ip in &seen.ips {
+            for ip in seen.ips.difference(&lost) {
                 held.entry(*ip).or_insert_with(|| {
                     changes.push(hold(*ip, from));
                     from
                 });
             }
             if seen.finished {
-                changes.extend(release(&uid, std::mem::take(&mut held), seen.end(now)));
+                changes.extend(release(&uid, std::mem::take(&mut held).into_keys(), seen.end(now)));
             }
         }
-        self.known.insert(uid, Known { seen, held });
+        self.known.insert(uid.clone(), Known { seen, held, lost });
+        self.hand_over(&uid, now, &mut changes);
         changes
+    }
+
+    /// Ends what the addresses of a pod were to older pods, or to itself where a younger one has them. A pod that is being
+    /// deleted may be there long after its address is free, and its deletion may be missed.
+    fn hand_over(&mut self, uid: &str, now: Timestamp, changes: &mut Vec<Change>) {
+        let Some(known) = self.known.get(uid) else { return };
+        let mut ended: Vec<(IpAddr, String)> = Vec::new();
+        for ip in known.held.keys() {
+            let holders = self.known.values().filter(|other| other.held.contains_key(ip));
+            let youngest = holders.clone().map(Known::age).max();
+            let older = holders.filter(|holder| Some(holder.age()) != youngest);
+            ended.extend(older.map(|older| (*ip, older.seen.pod.uid.clone())));
+        }
+        for (ip, uid) in ended {
+            let Some(known) = self.known.get_mut(&uid) else { continue };
+            known.held.remove(&ip);
+            known.lost.insert(ip);
+            changes.extend(release(&uid, [ip], known.seen.end(now)));
+        }
     }
 
     /// A pod that was deleted, in its last state.
@@ -174,7 +204,7 @@ impl Tenures {
         // Whoever was not told yet has been there all the same.
         let mut changes = self.apply(seen.clone(), now);
         if let Some(known) = self.known.remove(&seen.pod.uid) {
-            changes.extend(release(&seen.pod.uid, known.held, seen.end(now)));
+            changes.extend(release(&seen.pod.uid, known.held.into_keys(), seen.end(now)));
         }
         changes
     }
@@ -191,7 +221,7 @@ impl Tenures {
             for (ip, since) in known.held {
                 let heirs = list.iter().filter(|seen| seen.ips.contains(&ip) && !seen.host_network);
                 let next = heirs.filter_map(|seen| seen.started).filter(|start| *start > since).min();
-                changes.extend(release(&uid, BTreeMap::from([(ip, since)]), next.map_or(end, |next| next.min(end))));
+                changes.extend(release(&uid, [ip], next.map_or(end, |next| next.min(end))));
             }
         }
         let pods = list.len();
@@ -208,9 +238,9 @@ fn told(seen: &Seen) -> (&BTreeSet<IpAddr>, &Owner, &BTreeMap<String, String>) {
     (&seen.ips, &seen.pod.owner, &seen.pod.labels)
 }
 
-/// No tenure ends before it began, whatever the clocks say.
-fn release(uid: &str, held: BTreeMap<IpAddr, Timestamp>, at: Timestamp) -> impl Iterator<Item = Change> {
-    held.into_iter().map(move |(ip, since)| Change::Released { ip, uid: uid.to_string(), at: at.max(since) })
+/// At `at`, also where that is before it began: the clock may have been set back, of which the recorder knows more.
+fn release(uid: &str, ips: impl IntoIterator<Item = IpAddr>, at: Timestamp) -> impl Iterator<Item = Change> {
+    ips.into_iter().map(move |ip| Change::Released { ip, uid: uid.to_string(), at })
 }
 
 #[cfg(test)]

@@ -54,7 +54,8 @@ impl Log {
         Ok(watchers)
     }
 
-    /// Who held what at an observer, by address and time.
+    /// Who held what at an observer, by address and time. What it knew of no end of ended at the latest when somebody else
+    /// held the address: an agent that starts anew is not told of what went meanwhile.
     fn tenures(&self, observer: ObserverId) -> anyhow::Result<Vec<Held>> {
         let text = "SELECT address, pod, since, until FROM tenure WHERE observer = ?1 ORDER BY address, since, pod";
         let mut statement = self.connection.prepare_cached(text)?;
@@ -65,6 +66,7 @@ impl Log {
             let until = row.get::<_, Option<i64>>(3)?.map(Timestamp);
             tenures.push((address, row.get(1)?, Timestamp(row.get(2)?), until));
         }
+        end_replaced(&mut tenures);
         Ok(tenures)
     }
 
@@ -143,6 +145,52 @@ impl Log {
     }
 }
 
+/// Gives those without an end the start of the next holder of the address; they come by address and time. A node holds its
+/// own addresses beside whoever else does.
+fn end_replaced(tenures: &mut [Held]) {
+    for at in 0..tenures.len() {
+        let (before, behind) = tenures.split_at_mut(at + 1);
+        let Some((address, pod, since, until @ None)) = before.last_mut() else { continue };
+        let others = behind.iter().take_while(|(of, ..)| of == address);
+        let mut later = others.filter(|(_, other, from, _)| !other.is_empty() && other != pod && from > since);
+        if !pod.is_empty() {
+            *until = later.next().map(|(.., from, _)| *from);
+        }
+    }
+}
+
 fn address(text: &str) -> anyhow::Result<IpAddr> {
     text.parse().map_err(|_| damaged(&format!("{text:?} is no address")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_next_holder_ends_what_has_no_end() {
+        // Pod, from when and until when, 0 for no end; what is shown.
+        type Row = (&'static str, &'static [(&'static str, i64, i64)], &'static [i64]);
+        let rows: [Row; 7] = [
+            ("a lone holder stays", &[("a", 1, 0)], &[0]),
+            ("the next one ends it", &[("a", 1, 0), ("b", 5, 0)], &[5, 0]),
+            ("an end that is known is believed", &[("a", 1, 7), ("b", 5, 0)], &[7, 0]),
+            ("the next one of several", &[("a", 1, 0), ("b", 5, 6), ("c", 8, 0)], &[5, 6, 0]),
+            ("a pod does not end itself", &[("a", 1, 0), ("a", 5, 0)], &[0, 0]),
+            ("of two at once nobody knows", &[("a", 1, 0), ("b", 1, 0)], &[0, 0]),
+            ("a node is no holder of its own", &[("", 1, 0), ("a", 3, 0), ("", 5, 0)], &[0, 0, 0]),
+        ];
+        let time = |time: i64| (time > 0).then_some(Timestamp(time));
+        for (shows, held, expected) in rows {
+            let [here, there] = ["10.0.0.1", "10.0.0.2"].map(|text| address(text).unwrap());
+            let held = held.iter().map(|(pod, since, until)| (here, pod.to_string(), Timestamp(*since), time(*until)));
+            // What happens to other addresses is nothing to it.
+            let other = (there, "z".to_string(), Timestamp(9), None);
+            let mut tenures: Vec<Held> = held.chain([other.clone()]).collect();
+            end_replaced(&mut tenures);
+            assert_eq!(tenures.pop(), Some(other), "{shows}");
+            let ends: Vec<Option<Timestamp>> = tenures.into_iter().map(|(.., until)| until).collect();
+            assert_eq!(ends, expected.iter().map(|end| time(*end)).collect::<Vec<_>>(), "{shows}");
+        }
+    }
 }

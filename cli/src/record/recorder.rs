@@ -290,7 +290,7 @@ impl Recorder {
         let seconds = after.since(before) / SECOND;
         tracing::warn!(seconds, "the clock was set, or this machine slept");
         if after < before {
-            self.tracker.let_go(&|_, _| true);
+            self.tracker.let_go(after, &|_, _| true);
         }
         for watched in self.watched.values_mut() {
             let anew = Watched { since: after, frames: 0, foreign: 0, ..watched.clone() };

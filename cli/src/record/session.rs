@@ -7,6 +7,7 @@ use capture::file::Interface;
 use capture::packet::Skipped;
 use capture::{LinkType, Timestamp};
 
+use super::clock::Set;
 use super::fold::Fold;
 use super::recorder::{Harvest, Progress, Recorder, Watched};
 use crate::log::{Batch, KnownPod, Log, ObserverId, Tenure};
@@ -42,6 +43,8 @@ pub(crate) struct Session {
     pub(crate) written: Option<Timestamp>,
     /// When the socket was opened: tells this run from others.
     started: Timestamp,
+    /// The clock was set back, and whoever notes pods has not been told.
+    set_back: Option<Set>,
     flushed: Instant,
     every: Duration,
     bounds: Option<Bounds>,
@@ -71,6 +74,7 @@ impl Session {
             waiting: VecDeque::new(),
             written: None,
             started: recorder.now(),
+            set_back: None,
             flushed: Instant::now(),
             every,
             bounds,
@@ -107,6 +111,11 @@ impl Session {
             tracing::error!("the flow log cannot be made smaller: {error:#}");
         }
         Ok(())
+    }
+
+    /// That the clock was set back, told once.
+    pub(crate) fn set_back(&mut self) -> Option<Set> {
+        self.set_back.take()
     }
 
     /// Notes what is known of pods.
@@ -197,6 +206,7 @@ impl Session {
         let mut sources: Vec<Source> = watched.iter().map(|watched| source(watched, at)).collect();
         if let Some(set) = set {
             self.started = set.after;
+            self.set_back = (set.after < set.before).then_some(set);
         }
         // The kernel counts what it loses for the socket, not for the interfaces.
         let mut socket = source(&Watched::socket(self.started), at);

@@ -378,6 +378,15 @@ fn folded(facts: &Facts<'_>) -> Vec<budget::Part> {
         .filter(|finding| finding.kind == Kind::Uncovered)
         .map(|finding| row(&[cell(&finding.edge.key.to_string()), seen(finding.evidence)]))
         .collect();
+    let closed: Vec<String> = facts
+        .change
+        .iter()
+        .flat_map(|change| &change.diff.lost)
+        .filter(|lost| !facts.observed.touches(lost))
+        .map(|lost| {
+            row(&[cell(&lost.client.to_string()), cell(&lost.server.to_string()), cell(&lost.allowed.to_string())])
+        })
+        .collect();
     let limits: Vec<String> = facts
         .limits
         .iter()
@@ -385,6 +394,12 @@ fn folded(facts: &Facts<'_>) -> Vec<budget::Part> {
         .collect();
     let titled = |rows: &[String], what: &str| format!("{what} ({})", number(rows.len() as u64));
     vec![
+        details(
+            titled(&closed, "Closed, and nobody was seen to use it"),
+            &["Client", "Server", "Ports"],
+            closed,
+            "pairs",
+        ),
         details(
             titled(&unneeded, "Rules that nothing needs, or not all of"),
             &["Status", "Part", "What", "Place"],
@@ -416,14 +431,20 @@ fn foot(facts: &Facts<'_>) -> String {
         names => names.iter().map(|name| format!("`{}`", name.replace('`', "'"))).collect::<Vec<_>>().join(", "),
     };
     format!(
-        "\n<sub>ringfence {} · {} edges, {} policies, {exposures} exposures{ignored} · traffic {} · cluster {} · policies {}</sub>\n",
+        "\n<sub>ringfence {} · {}, {}, {}{ignored} · traffic {} · cluster {} · policies {}</sub>\n",
         env!("CARGO_PKG_VERSION"),
-        number(facts.graph.edges().count() as u64),
-        number(facts.set.len() as u64),
+        count(facts.graph.edges().count() as u64, "edge"),
+        policies(facts.set.len() as u64),
+        count(exposures as u64, "exposure"),
         cut(list(&facts.names.flows)),
         cut(list(&facts.names.cluster)),
         cut(list(&facts.names.policies)),
     )
+}
+
+/// `1 policy`, `2 policies`.
+fn policies(count: u64) -> String {
+    format!("{} polic{}", number(count), if count == 1 { "y" } else { "ies" })
 }
 
 fn cut(text: String) -> String {

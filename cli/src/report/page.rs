@@ -21,6 +21,7 @@ const SCRIPTS: &[&str] = &[
     include_str!("page/legend.js"),
     include_str!("page/curve.js"),
     include_str!("page/viewport.js"),
+    include_str!("page/boxes.js"),
     include_str!("page/draw.js"),
     include_str!("page/pointer.js"),
     include_str!("page/map.js"),

@@ -77,7 +77,7 @@ impl<A: Address> Family<A> {
         let loose: Vec<Loose> = table.loose.get(&ends).cloned().unwrap_or_default();
         let mut settled = settle(rows.iter().map(|row| *table.row(*row).1).collect(), &loose);
         // What is loose may still find its owner.
-        let waits = loose.iter().any(|loose| moment.now.since(loose.time) < OVER && loose.time >= moment.idle);
+        let waits = loose.iter().any(|loose| moment.now.since(loose.time) < OVER && !moment.forces(loose.time));
         let leaves: Vec<bool> = settled
             .iter_mut()
             .map(|episode| match episode.is_empty() {
@@ -162,7 +162,7 @@ impl<A: Address> Family<A> {
             talk: episode.talk(),
         };
         if count.is_some() || heard {
-            *evicted += u64::from(episode.last < moment.idle && !episode.is_over());
+            *evicted += u64::from(moment.forces(episode.last) && !episode.is_over());
             self.gathered.count(alike, single);
             episode.set_counted();
         } else if !episode.is_counted() {
@@ -180,14 +180,14 @@ impl<A: Address> Live<A> {
 }
 
 fn is_over(episode: &Episode, moment: Moment<'_>) -> bool {
-    episode.is_over() && moment.now.since(episode.last) >= OVER || episode.last < moment.idle
+    episode.is_over() && moment.now.since(episode.last) >= OVER || moment.forces(episode.last)
 }
 
 /// Whether it is time to count an episode, and whether nothing more is to come of it.
 fn fate(episode: &Episode, moment: Moment<'_>) -> Fate {
-    let Moment { now, idle, .. } = moment;
+    let Moment { now, .. } = moment;
     let (quiet, age) = (now.since(episode.last), now.since(episode.first()));
-    let forced = episode.last < idle;
+    let forced = moment.forces(episode.last);
     let over = is_over(episode, moment);
     if episode.is_counted() {
         return Fate { count: None, leaves: over };

@@ -69,7 +69,7 @@ impl<A: Address> Family<A> {
         let mut counted: Vec<u32> = Vec::new();
         for (number, (ends, conversation)) in (0..).zip(udp.conversations()) {
             let quiet = moment.now.since(conversation.last);
-            let forced = conversation.last < moment.idle;
+            let forced = moment.forces(conversation.last);
             // A question of DNS is asked once from its socket.
             let is_over = quiet >= if conversation.is_dns() { OVER } else { IDLE } || forced;
             if !conversation.is_sent() {

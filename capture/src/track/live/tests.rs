@@ -273,3 +273,31 @@ proptest! {
         prop_assert_eq!(record(&events).lines(), captured(&events));
     }
 }
+
+/// What was open when the clock was set back is counted and let go; what began since is neither cut in two nor counted twice.
+#[test]
+fn a_clock_that_is_set_back_cuts_only_what_is_older() {
+    let mut tracker = recorder();
+    let mut log = Log::default();
+    let open =
+        |at: i64, number: u32| [(at, tcp(C, S, SYN, number, 0)), (at + 300, tcp(S, C, SYN_ACK, 500, number + 1))];
+    let end = |at: i64, number: u32| {
+        [(at, tcp(C, S, FIN_ACK, number + 1, 501)), (at + 9, tcp(S, C, FIN_ACK, 501, number + 2))]
+    };
+    let feed_all = |tracker: &mut Tracker, events: &[(i64, Sent)]| {
+        events.iter().for_each(|(at, sent)| feed(tracker, Timestamp(at * 1000), sent))
+    };
+    feed_all(&mut tracker, &open(7200 * SECONDS, 100));
+    log.flush(&mut tracker, 7201 * SECONDS);
+    assert_eq!((log.lines(), log.pending.len()), (Vec::new(), 1));
+    // The opening of a younger one is there when the clock is found to have been set.
+    let younger = open(10 * SECONDS, 9_000_000);
+    feed_all(&mut tracker, &younger[..1]);
+    tracker.let_go(Timestamp(11 * SECOND), &|_, _| true);
+    feed_all(&mut tracker, &younger[1..]);
+    feed_all(&mut tracker, &end(12 * SECONDS, 9_000_000));
+    log.flush(&mut tracker, 13 * SECONDS);
+    log.flush(&mut tracker, 60 * SECONDS);
+    assert_eq!(log.lines(), ["2 10.0.0.1 -> 10.0.0.2:8080 Handshake Established"]);
+    assert_eq!(tracker.held(), 0);
+}

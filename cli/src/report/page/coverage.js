@@ -2,6 +2,12 @@
 
 const moment = (text) => (text ? new Date(text).getTime() : NaN);
 
+/** A time of the window, to the minute; of an hour and less, minutes say little, and it is to the second. */
+function stamp(text) {
+  const { from, to } = data.coverage;
+  return time(text).slice(0, moment(to) - moment(from) > 3_600_000 ? 16 : 19);
+}
+
 /** A bar for `from` .. `to` (RFC 3339) inside the window of the report, as shares of its width. */
 function span(className, from, to, title) {
   const { from: begin, to: end } = data.coverage;
@@ -29,9 +35,9 @@ function windowBar() {
     el(
       "div",
       { class: "ends" },
-      el("span", null, time(from).slice(0, 16)),
+      el("span", null, stamp(from)),
       el("span", { class: "strong" }, words),
-      el("span", null, `${time(to).slice(0, 16)} UTC`),
+      el("span", null, `${stamp(to)} UTC`),
     ),
   ];
 }

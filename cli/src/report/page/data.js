@@ -47,6 +47,11 @@ data.findings.forEach((finding, id) => {
   for (const edge of finding.edges) findingsOfEdge.set(edge, [...(findingsOfEdge.get(edge) ?? []), id]);
 });
 
+/** What a finding says, without what it is about: that stands beside it. */
+function messageOf({ about, message }) {
+  return safe(message.startsWith(`${about}: `) ? message.slice(about.length + 2) : message);
+}
+
 const isExposure = (finding) => finding.rule.startsWith("exposure/");
 
 /** By node: the worst verdict of its edges that is a problem, or null. */
@@ -58,6 +63,9 @@ const worst = around.map(({ out, in: into }) => {
   }
   return verdict;
 });
+
+/** By node: the same, if it is one that the map shows before all else. */
+const alarm = worst.map((verdict) => (VERDICTS[verdict]?.alarm ? verdict : null));
 
 /**
  * What the map draws as one line: all edges of one client and one server. `verdict` is the worst of them, which comes

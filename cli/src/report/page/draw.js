@@ -9,7 +9,6 @@ const FEW_LINES = 300;
 /** Lines in one path: more make painting slow, fewer the document large. */
 const BATCH = 60;
 const NAME_FONT = "500 13px system-ui, sans-serif";
-const TITLE_FONT = "600 13px system-ui, sans-serif";
 
 const layers = {};
 /** What the last drawing held: the region, the scale, and lines and bundles that a pointer can hit. */
@@ -46,39 +45,13 @@ function draw() {
   drawFocus();
 }
 
-/** Lines that no bundle hides: problems, as long as they are few enough to be read. */
-const problemLinks = links.filter((line) => isProblem(data.edges[line.edges[0]])).length;
-const lineStandsOut = (line) => problemLinks <= FEW_LINES && isProblem(shownEdge(line));
+/** Lines that no bundle hides: alarms, as long as they are few enough to be read; else the bundles show them. */
+const isAlarm = (edge) => VERDICTS[edge.verdict]?.alarm === true;
+const fewAlarms = links.filter((line) => isAlarm(data.edges[line.edges[0]])).length <= FEW_LINES;
+const lineStandsOut = (line) => fewAlarms && isAlarm(shownEdge(line));
 
 /** Whether a line stays inside a namespace. */
 const isInside = (line) => data.nodes[line.client].box === data.nodes[line.server].box;
-
-/** Whether the names of namespaces stand in the middle of the boxes, over what is inside, as on a map of a country. */
-const titlesAbove = (px) => 1 / px < DETAIL.names;
-
-function drawBoxes(region, px) {
-  const above = titlesAbove(px);
-  const size = above ? 12 * px : Math.min(Math.max(13, 12 * px), 24);
-  const [boxes, titles] = [[], []];
-  data.namespaces.forEach((box, id) => {
-    if (!meet(box, region)) return;
-    const { x, y, width, height } = box;
-    const off = state.ns !== null && state.ns !== id ? " off" : "";
-    const inside = data.nodes.some((node) => node.box === id && node.type === "workload") ? "" : " outside";
-    boxes.push(svg("rect", { class: `box${inside}${off}`, x, y, width, height, rx: Math.min(10, 14 * px) }));
-    const text = cut(safe(box.name), ((width - (above ? 8 * px : 28)) * 13) / size, TITLE_FONT);
-    const at = above
-      ? { x: x + width / 2, y: y + height / 2, "text-anchor": "middle", "dominant-baseline": "central" }
-      : { x: x + 16, y: y + 13 + size * 0.72 };
-    if (text) titles.push(svg("text", { class: `title${off}`, ...at }, text));
-  });
-  layers.boxes.setAttribute("stroke-width", px);
-  layers.boxes.replaceChildren(...boxes);
-  layers.titles.classList.toggle("above", above);
-  layers.titles.setAttribute("font-size", size);
-  layers.titles.setAttribute("stroke-width", above ? 4 * px : 0);
-  layers.titles.replaceChildren(...titles);
-}
 
 function drawBundles(visible, px) {
   const bundles = new Map();
@@ -86,8 +59,11 @@ function drawBundles(visible, px) {
     const [from, to] = [data.nodes[line.client].box, data.nodes[line.server].box];
     if (from === to) continue;
     const key = from * data.namespaces.length + to;
-    if (!bundles.has(key)) bundles.set(key, { from, to, edges: 0, problems: 0 });
+    if (!bundles.has(key)) bundles.set(key, { from, to, edges: 0, problems: 0, verdict: null });
     const bundle = bundles.get(key);
+    const edge = shownEdge(line);
+    if (!fewAlarms && isAlarm(edge) && (bundle.verdict === null || rankOf(edge) < RANK.get(bundle.verdict)))
+      bundle.verdict = edge.verdict;
     for (const id of line.edges) {
       bundle.edges += shown.edges[id];
       bundle.problems += shown.edges[id] && isProblem(data.edges[id]);
@@ -98,7 +74,12 @@ function drawBundles(visible, px) {
   const paths = drawn.bundles.map((bundle) => {
     const width = Math.min(1 + Math.log2(bundle.edges) * 0.55, 6) * px;
     bundle.width = width;
-    return svg("path", { class: "bundle", d: path(bundle.line), "stroke-width": width });
+    const look = { class: bundle.verdict ? `bundle alarm v-${bundle.verdict}` : "bundle", "stroke-width": width };
+    return svg("path", {
+      ...look,
+      d: path(bundle.line),
+      "stroke-dasharray": bundle.verdict && dashes(bundle.verdict, px),
+    });
   });
   layers.bundles.replaceChildren(...paths);
 }
@@ -151,7 +132,7 @@ function drawNodes(region, px) {
       parts.push(nodeShape(id, px));
       return;
     }
-    const look = `endpoint ${node.type}${worst[id] ? ` v-${worst[id]} worst` : ""}${shown.nodes[id] ? "" : " off"}`;
+    const look = `endpoint ${node.type}${alarm[id] ? ` v-${alarm[id]} worst` : ""}${shown.nodes[id] ? "" : " off"}`;
     if (!shapes.has(look)) shapes.set(look, []);
     shapes.get(look).push(`M${round(node.x)} ${round(node.y)}h${node.width}v${node.height}h${-node.width}z`);
   });
@@ -169,8 +150,8 @@ function nodeShape(id, px, more = "") {
   const node = data.nodes[id];
   const { x, y, width, height, type } = node;
   const size = nameSize(px);
-  const round = { external: height / 2, unresolved: height / 2, node: 2 }[type] ?? Math.min(7, height / 4);
-  const verdict = worst[id];
+  const corner = { external: height / 2, unresolved: height / 2, node: 2 }[type] ?? Math.min(7, height / 4);
+  const verdict = alarm[id];
   const guard = type === "workload" && node.ingress !== null;
   const left = type === "external" || type === "unresolved" ? height / 2.4 : guard ? 15 : 11;
   const pods = node.pods !== null && size === 13 ? `${number(node.pods)}×` : "";
@@ -181,7 +162,7 @@ function nodeShape(id, px, more = "") {
   return svg(
     "g",
     { class: look, transform: `translate(${x} ${y})`, data: { node: id } },
-    svg("rect", { class: "shape", width, height, rx: round }),
+    svg("rect", { class: "shape", width, height, rx: corner }),
     guard && svg("rect", { class: `guard ${node.ingress}`, x: 5, y: 5, width: 4, height: height / 2 - 5.5 }),
     guard &&
       svg("rect", { class: `guard ${node.egress}`, x: 5, y: height / 2 + 0.5, width: 4, height: height / 2 - 5.5 }),
@@ -200,8 +181,8 @@ function nodeShape(id, px, more = "") {
 function drawFocus() {
   const { nodes, lines, bundles } = focus();
   const px = 1 / viewport.k;
-  const around = new Set(nodes);
-  for (const line of lines) around.add(line.client).add(line.server);
+  const lifted = new Set(nodes);
+  for (const line of lines) lifted.add(line.client).add(line.server);
   const paths = bundles.map(({ line, width }) =>
     svg("path", { class: "bundle", d: path(line), "stroke-width": width }),
   );
@@ -214,7 +195,7 @@ function drawFocus() {
     ];
   });
   const named = viewport.k >= DETAIL.names;
-  const shapes = [...around].map((id) =>
+  const shapes = [...lifted].map((id) =>
     nodeShape(id, px, `${nodes.has(id) ? "chosen" : "near"}${named ? "" : " bare"}`),
   );
   layers.focus.setAttribute("stroke-width", Math.min(2 * px, 14));
@@ -223,9 +204,9 @@ function drawFocus() {
     ...paths,
     ...curves,
     ...shapes,
-    ...(named ? portLabels(lines, around, px) : captions(nodes, around, px)),
+    ...(named ? portLabels(lines, lifted, px) : captions(nodes, lifted, px)),
   );
-  byId("map").classList.toggle("dimmed", around.size > 0 && chosenIn(state));
+  byId("map").classList.toggle("dimmed", lifted.size > 0 && chosenIn(state));
 }
 
 /** Names beside nodes that are too small for them; those that would cover another are left out. */

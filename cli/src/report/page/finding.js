@@ -8,7 +8,7 @@ function findingParts(id) {
     el("p", null, mark(SEVERITIES, finding.severity)),
     facts([
       ["Rule", el("span", { class: "mono" }, safe(finding.rule))],
-      ["What", safe(finding.message)],
+      ["What", messageOf(finding)],
       ["What to do", safe(finding.help)],
       ["Where", placeOf(finding)],
     ]),

@@ -27,7 +27,7 @@ const COLUMNS = {
     },
     { key: "rule", label: "Rule", width: "18%", value: (id) => safe(data.findings[id].rule) },
     { key: "about", label: "About", width: "30%", value: (id) => safe(data.findings[id].about) },
-    { key: "message", label: "Message", value: (id) => safe(data.findings[id].message) },
+    { key: "message", label: "Message", value: (id) => messageOf(data.findings[id]) },
     { key: "place", label: "Place", width: "16%", value: (id) => placeOf(data.findings[id]) },
   ],
   workloads: [

@@ -30,13 +30,13 @@ function focus(pointed = hover) {
 }
 
 /**
- * After each change of the viewport. Only if it shows what is not drawn, or drawn for a scale far from this one, is it
- * drawn anew; `settle` does it in any case.
+ * After each change of the viewport. Drawn anew is only what shows something that is not drawn, or is drawn for a scale
+ * far from this one; when the map stands (`stood`), in any case.
  */
-function moved() {
+function moved(stood = false) {
   const { x, y, k } = viewport;
   const scale = k / drawn.k;
-  if (!drawn.region || scale > 1.6 || scale < 0.62 || !holds(drawn.region, viewport.region())) draw();
+  if (stood || !drawn.region || scale > 1.6 || scale < 0.62 || !holds(drawn.region, viewport.region())) draw();
   const box = data.namespaces[boxUnder(viewport.width / 2, viewport.height / 2)];
   byId("where").textContent = box && k >= DETAIL.lines && box.y < y ? safe(box.name) : "";
   layers.root.setAttribute("transform", `scale(${k}) translate(${-x} ${-y})`);
@@ -55,29 +55,40 @@ function settle() {
   }, 200);
 }
 
+/** Shows everything. */
 function fit() {
   clearTimeout(settling);
-  const from = { x: viewport.x, y: viewport.y, k: viewport.k };
+  if (state.at === null) flyToAll();
+  else state.change({ at: null }, true);
+}
+
+function flyToAll() {
+  const { x, y, k } = viewport;
   viewport.fit();
   const target = { x: viewport.x, y: viewport.y, k: viewport.k };
-  Object.assign(viewport, from);
-  state.change({ at: null }, true);
+  Object.assign(viewport, { x, y, k });
   fly(target, moved);
 }
 
 function zoomBy(factor, x, y) {
+  cancelAnimationFrame(flight);
   viewport.zoom(factor, x, y);
   moved();
   settle();
 }
 
-/** Brings a box of the map into sight. */
+/**
+ * Brings a box of the map into sight. The hash need not say so, because the choice that it holds does the same again;
+ * but where the map stood before does not hold any more.
+ */
 function reveal(box, most = 1, always = false) {
   if (viewport.width === 0) return;
   const target = viewport.towards(box, most, always);
   if (!target) return;
-  fly(target, moved);
-  settle();
+  fly(target, (stood) => {
+    moved(stood);
+    if (stood && state.at !== null) settle();
+  });
 }
 
 /** The node nearest to the chosen one in a direction; without one, the first that is shown. */
@@ -133,31 +144,34 @@ function startMap() {
   // Also when its tab comes into sight.
   new ResizeObserver(measure).observe(map);
   onChange((changed) => {
-    if (changed.has("at")) stand();
+    if (changed.has("at") && viewport.width) state.at === null ? flyToAll() : stand();
     if (["q", "ns", "class", "verdict", "problems"].some((key) => changed.has(key))) draw();
     else if ([...CHOICES, "rule"].some((key) => changed.has(key))) drawFocus();
-    if (CHOICES.some((key) => changed.has(key)) && state.tab === "map") revealChosen();
+    if (state.tab === "map" && ["tab", ...CHOICES].some((key) => changed.has(key))) revealChosen();
     else if (changed.has("ns") && state.ns !== null) reveal(data.namespaces[state.ns]);
   });
 }
 
-/** Takes the size of the screen. */
+/** Takes the size of the screen. What the hash says of where the map stands is taken at its word. */
 function measure() {
   const { clientWidth: width, clientHeight: height } = byId("map");
   if (width === 0 || height === 0) return;
-  const first = viewport.width === 0;
   Object.assign(viewport, { width, height });
-  if (state.at === null) viewport.fit();
   drawn.region = null;
-  stand();
-  if (state.at === null) moved();
-  if (first) revealChosen();
+  if (state.at !== null) {
+    stand();
+    return;
+  }
+  viewport.fit();
+  moved();
+  revealChosen(true);
 }
 
 /** Takes the place that the hash says. */
 function stand() {
   if (state.at === null || viewport.width === 0) return;
-  const [middle, level, k] = state.at;
+  const [middle, level] = state.at;
+  const k = Math.max(ZOOM.least, Math.min(ZOOM.most, state.at[2]));
   const [x, y] = [middle - viewport.width / k / 2, level - viewport.height / k / 2];
   const stands =
     Math.abs(x - viewport.x) * k < 2 && Math.abs(y - viewport.y) * k < 2 && Math.abs(k / viewport.k - 1) < 0.01;
@@ -165,17 +179,33 @@ function stand() {
   moved();
 }
 
-/** Brings what is chosen into sight, close enough to be read. */
-function revealChosen() {
+/** Brings what is chosen into sight, with its neighbours as long as their names can be read then. */
+function revealChosen(atOnce = false) {
   if (pressing || !chosenIn(state)) return;
   const { nodes, lines } = focus(null);
-  for (const line of lines) if (state.node === null) nodes.add(line.client).add(line.server);
-  const boxes = [...nodes].map((id) => data.nodes[id]);
-  if (boxes.length === 0) return;
+  const all = new Set(nodes);
+  for (const line of lines) all.add(line.client).add(line.server);
+  if (all.size === 0) return;
+  const wide = frame(all);
+  const legible = Math.min(viewport.width / wide.width, viewport.height / wide.height) * 0.8 >= DETAIL.names;
+  const box = legible || nodes.size === 0 ? wide : frame(nodes);
+  if (!atOnce) {
+    reveal(box, 0.7);
+    return;
+  }
+  const target = viewport.towards(box, 0.7);
+  if (!target) return;
+  Object.assign(viewport, target);
+  moved(true);
+}
+
+/** The smallest box that holds these nodes. */
+function frame(ids) {
+  const boxes = [...ids].map((id) => data.nodes[id]);
   const [x, y] = [Math.min(...boxes.map((box) => box.x)), Math.min(...boxes.map((box) => box.y))];
   const [right, bottom] = [
     Math.max(...boxes.map((box) => box.x + box.width)),
     Math.max(...boxes.map((box) => box.y + box.height)),
   ];
-  reveal({ x, y, width: right - x, height: bottom - y }, 0.7);
+  return { x, y, width: right - x, height: bottom - y };
 }

@@ -31,8 +31,9 @@ function openPart() {
 
 function leftPart() {
   const reasons = [...Map.groupBy(data.left_out, ({ reason }) => reason)];
-  const item = ([reason, { length }]) => el("li", null, safe(reason), el("span", { class: "count" }, number(length)));
-  return part("Left out on purpose", data.left_out.length, el("ul", { class: "plainlist" }, reasons.map(item)));
+  const item = ([reason, items]) =>
+    el("li", null, safe(reason), el("span", { class: "count" }, number(leftEdges(items))));
+  return part("Left out on purpose", leftEdges(data.left_out), el("ul", { class: "plainlist" }, reasons.map(item)));
 }
 
 function unseenPart() {
@@ -45,20 +46,17 @@ function unseenPart() {
 
 /** All findings of one rule: the first few of them. */
 function group([rule, ids]) {
-  const { severity } = data.findings[ids[0]];
-  const known = SEVERITIES[severity] ?? SEVERITIES.note;
   const item = (id) => {
     const subject = subjectOf(id);
     const { about, edges } = data.findings[id];
     const text = edges.length === 1 ? edgeName(data.edges[edges[0]]) : safe(about);
     return el("li", null, link(subject, text));
   };
-  const title = VERDICTS[rule]?.label ?? STATUSES[rule]?.label ?? safe(rule);
-  const mine = VERDICTS[rule] ? { verdict: rule } : known;
+  const title = VERDICTS[rule]?.label ?? STATUSES[rule]?.label ?? safe(rule).replaceAll("_", " ");
   return el(
     "section",
     { class: "part group" },
-    el("h3", null, icon(mine, known.label), title, el("span", { class: "count" }, number(ids.length))),
+    el("h3", null, findingIcon(data.findings[ids[0]]), title, el("span", { class: "count" }, number(ids.length))),
     el("ul", { class: "plainlist" }, ids.slice(0, FINDINGS).map(item)),
     ids.length > FINDINGS
       ? el("p", { class: "fine" }, link({ tab: "findings", q: rule }, `all ${number(ids.length)}`))

@@ -15,7 +15,7 @@ function drawPanel() {
   const close = chosenIn(state)
     ? button({ class: "close plain", "aria-label": "Close", title: "Close (Escape)" }, clear, "×")
     : null;
-  const onMap = chosenIn(state) && state.tab !== "map" ? link({ tab: "map", at: null }, "Show on the map") : null;
+  const onMap = chosenIn(state) && state.tab !== "map" ? link({ tab: "map" }, "Show on the map") : null;
   const head = close ? el("div", { class: "panelhead" }, onMap, close) : null;
   panel.replaceChildren(...[head, panelParts()].flat(Infinity).filter(Boolean));
   panel.classList.toggle("chosen", chosenIn(state));

@@ -122,6 +122,7 @@ function listenToPointers(map) {
     map.setPointerCapture(event.pointerId);
     held.set(event.pointerId, spot(event));
     if (held.size === 1) travelled = 0;
+    cancelAnimationFrame(flight);
   });
   map.addEventListener("pointermove", (event) => {
     const [x, y] = spot(event);

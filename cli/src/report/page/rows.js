@@ -82,37 +82,52 @@ function edgeTable(ids, other) {
   return folded(worstFirst, 30, row, wrap);
 }
 
-/** A finding: how bad, what, what to do, where. What the verdict of its edge says above is not said again. */
-function findingItem(id) {
+/** The mark of the verdict that a finding is about; of others that of their severity. */
+function findingIcon({ rule, severity }) {
+  const known = SEVERITIES[severity] ?? SEVERITIES.note;
+  return icon(VERDICTS[rule]?.mark ? { verdict: rule } : known, known.label);
+}
+
+/**
+ * A finding: how bad, what, where, what to do. What is said already is not said again: what the verdict of the chosen
+ * edge says, and advice that is in `told`.
+ */
+function findingItem(id, told) {
   const finding = data.findings[id];
-  const said = state.edge !== null && data.edges[state.edge].why === finding.message;
+  const { about, help, message, rule } = finding;
+  const said = state.edge !== null && data.edges[state.edge].why === message;
+  const advice = help && !told.has(help) && el("p", { class: "help" }, safe(help));
+  told.add(help);
   const subject = subjectOf(id);
   const place = placeOf(finding);
   return el(
     "li",
     { class: "finding" },
-    icon(
-      { ...SEVERITIES[finding.severity], verdict: SEVERITIES[finding.severity]?.verdict ?? "observed" },
-      safe(finding.severity),
-    ),
+    findingIcon(finding),
     el(
       "div",
       null,
-      el("p", null, el("span", { class: "rulename" }, safe(finding.rule)), said ? null : ` ${safe(finding.message)}`),
-      finding.help ? el("p", { class: "help" }, safe(finding.help)) : null,
+      el("p", null, el("span", { class: "rulename" }, safe(rule)), said ? null : ` ${messageOf(finding)}`),
       el(
         "p",
         { class: "fine" },
-        !subjectChosen(subject) ? link(subject, safe(finding.about)) : safe(finding.about),
+        subjectChosen(subject) ? safe(about) : link(subject, safe(about)),
         place && ` · ${place}`,
       ),
+      advice,
     ),
   );
 }
 
 function findingList(ids) {
   const bySeverity = sorted(ids, (id) => SEVERITY_RANK.indexOf(data.findings[id].severity), false);
-  return folded(bySeverity, 12, findingItem, (items) => el("ul", { class: "findings" }, items));
+  const told = new Set();
+  return folded(
+    bySeverity,
+    12,
+    (id) => findingItem(id, told),
+    (items) => el("ul", { class: "findings" }, items),
+  );
 }
 
 /** A rule of a policy: direction, what it allows, what it was good for and by what evidence. */

@@ -11,7 +11,7 @@ function sourceRow(source) {
     null,
     el("th", { scope: "row", class: "mono" }, safe(source.name)),
     el("td", { class: "wide" }, bar),
-    el("td", null, source.from ? `${time(source.from).slice(0, 16)} to ${time(source.to).slice(0, 16)}` : "no frame"),
+    el("td", null, source.from ? `${stamp(source.from)} to ${stamp(source.to)}` : "no frame"),
     el("td", { class: "right" }, words),
     el(
       "td",
@@ -31,15 +31,20 @@ const listOf = (items, make) =>
 
 function leftOut() {
   const reasons = Map.groupBy(data.left_out, ({ reason }) => reason);
-  const show = (left) => {
-    if (left.edges.length) return [" ", link({ edge: left.edges[0] }, "show")];
-    return left.nodes.length ? [" ", link({ node: left.nodes[0] }, "show")] : null;
+  const show = ({ nodes, edges }) => {
+    if (edges.length > 1)
+      return [" ", link({ tab: "edges", verdict: new Set([data.edges[edges[0]].verdict]) }, "show")];
+    if (edges.length === 1) return [" ", link({ edge: edges[0] }, "show")];
+    return nodes.length ? [" ", link({ node: nodes[0] }, "show")] : null;
   };
   return [...reasons].map(([reason, items]) => [
-    el("h3", null, safe(reason), el("span", { class: "count" }, number(items.length))),
+    el("h3", null, safe(reason), el("span", { class: "count" }, number(leftEdges(items)))),
     listOf(items, (left) => [safe(left.text), show(left)]),
   ]);
 }
+
+/** How many edges were left out; what is not about edges counts as one. */
+const leftEdges = (items) => items.reduce((sum, { edges }) => sum + Math.max(edges.length, 1), 0);
 
 /** Everything of it, as sections of a page. */
 function coverageParts() {

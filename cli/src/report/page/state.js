@@ -84,7 +84,7 @@ function same(a, b) {
 }
 
 /** Readable hashes: `/`, `:` and `,` may stand in one as they are. */
-const encode = (text) => encodeURIComponent(text).replace(/%(2F|3A|2C)/g, decodeURIComponent);
+const encode = (text) => encodeURIComponent(text.toWellFormed()).replace(/%(2F|3A|2C)/g, decodeURIComponent);
 
 function written(values) {
   const parts = [];

@@ -6,8 +6,9 @@ const SPARE = 12; // rows above and below those in sight
 /**
  * A table. `columns`: `{ key, label, value(id), cell(id), width, right }`, where `value` is what is sorted by, `cell`
  * what is shown (the value, where absent), `width` a CSS width. `order`: the sort at first. `choose(id)`: a row was
- * chosen. `isChosen(id)`: whether it is now. Returns the element, `show(ids)`, `mark()` to show anew what is chosen, and
- * `enter()` to put the focus on the first row.
+ * chosen. `isChosen(id)`: whether it is now.
+ *
+ * Returns the element, `show(ids)`, `mark()` to show anew what is chosen, `enter()` to put the focus on the first row.
  */
 function table({ label, columns, order, choose, isChosen }) {
   const body = el("tbody");

@@ -2,6 +2,7 @@
 
 const ZOOM = { least: 0.02, most: 3, step: 1.25 };
 const MARGIN = 28; // around a fitted map, in pixels
+const KEY = 18; // more below, for the key of the map
 
 const viewport = {
   x: 0, // left edge of the screen, in units of the map
@@ -24,9 +25,9 @@ const viewport = {
   fit() {
     const { x, y, width, height } = extent;
     const room = (size) => Math.max(size - 2 * MARGIN, 50);
-    this.k = Math.min(room(this.width) / width, room(this.height) / height, 1.15);
+    this.k = Math.min(room(this.width) / width, room(this.height - KEY) / height, 1.15);
     this.x = x + width / 2 - this.width / this.k / 2;
-    this.y = y + height / 2 - this.height / this.k / 2;
+    this.y = y + height / 2 - (this.height - KEY) / this.k / 2;
   },
 
   /** Changes the scale, and leaves the point of the map that is under (px, py) of the screen where it is. */
@@ -41,16 +42,19 @@ const viewport = {
     const seen = this.region(-0.06);
     const inside = box.x >= seen.x && box.x + box.width <= seen.x + seen.width;
     const level = box.y >= seen.y && box.y + box.height <= seen.y + seen.height;
-    if (!always && inside && level && this.k >= most * 0.3) return null;
+    if (!always && inside && level && this.k >= most / 2) return null;
     const fit = Math.min((this.width * 0.8) / box.width, (this.height * 0.8) / box.height, most);
     const k = Math.max(fit, always ? 0 : Math.min(this.k, most));
-    return {
-      k,
-      x: box.x + box.width / 2 - this.width / k / 2,
-      y: box.y + box.height / 2 - this.height / k / 2,
-    };
+    return { k, x: middle(box, "x", "width", this.width / k), y: middle(box, "y", "height", this.height / k) };
   },
 };
+
+/** Where a screen of this size begins to have `box` in its middle, as far as it shows no void beside the map. */
+function middle(box, key, side, size) {
+  const wanted = box[key] + box[side] / 2 - size / 2;
+  const [first, last] = [extent[key] - size * 0.06, extent[key] + extent[side] - size * 0.94];
+  return first > last ? (first + last) / 2 : Math.max(first, Math.min(wanted, last));
+}
 
 /** The whole map. */
 const extent = (() => {
@@ -70,18 +74,19 @@ const holds = (outer, inner) =>
   inner.y + inner.height <= outer.y + outer.height;
 
 const calm = matchMedia("(prefers-reduced-motion: reduce)");
+/** The next step of a movement, for `cancelAnimationFrame`. */
 let flight = 0;
 
 /**
  * Moves to `target` ({x, y, k}) in a quarter of a second, at once where people asked for less motion. Calls `moved`
- * after each step.
+ * after each step, with true after the last.
  */
 function fly(target, moved) {
   cancelAnimationFrame(flight);
   const from = { x: viewport.x, y: viewport.y, k: viewport.k };
   if (calm.matches || document.hidden) {
     Object.assign(viewport, target);
-    moved();
+    moved(true);
     return;
   }
   const start = performance.now();
@@ -90,13 +95,13 @@ function fly(target, moved) {
     const eased = 1 - (1 - t) ** 3;
     // The scale goes by equal factors and the middle of the screen in a straight line: that is what looks even.
     const k = from.k * (target.k / from.k) ** eased;
-    const middle = (view, key, size) => view[key] + size / view.k / 2;
+    const centre = (view, key, size) => view[key] + size / view.k / 2;
     const at = (key, size) => {
-      const [a, b] = [middle(from, key, size), middle(target, key, size)];
+      const [a, b] = [centre(from, key, size), centre(target, key, size)];
       return a + (b - a) * eased - size / k / 2;
     };
     Object.assign(viewport, { k, x: at("x", viewport.width), y: at("y", viewport.height) });
-    moved();
+    moved(t === 1);
     if (t < 1) flight = requestAnimationFrame(step);
   };
   flight = requestAnimationFrame(step);

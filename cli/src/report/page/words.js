@@ -1,10 +1,19 @@
 // Words, marks and orders of what the data names by keys. A mark stands beside every colour.
 
-/** Verdicts, worst first. `mark`: a path in a square of 12; `dash`: the line on the map, in screen pixels. */
+/**
+ * Verdicts, worst first. `problem`: somebody should look at it; `alarm`: and the map shows it before all else.
+ * `mark`: a path in a square of 12; `dash`: of the line on the map, in screen pixels.
+ */
 const VERDICTS = {
-  would_deny: { label: "would be denied", problem: true, dash: "7 4", mark: "M3 3l6 6M9 3l-6 6" },
-  broken: { label: "broken", problem: true, dash: "10 3 2 3", mark: "M7 1L3.5 6.5H8.5L5 11" },
-  not_enforced: { label: "not enforced", problem: true, dash: "12 4", mark: "M2.5 4.5h7M2.5 7.5h7M8 2L4 10" },
+  would_deny: { label: "would be denied", problem: true, alarm: true, dash: "7 4", mark: "M3 3l6 6M9 3l-6 6" },
+  broken: { label: "broken", problem: true, alarm: true, dash: "10 3 2 3", mark: "M7 1L3.5 6.5H8.5L5 11" },
+  not_enforced: {
+    label: "not enforced",
+    problem: true,
+    alarm: true,
+    dash: "12 4",
+    mark: "M2.5 4.5h7M2.5 7.5h7M8 2L4 10",
+  },
   uncovered: { label: "not covered", problem: true, dash: "2 4", mark: "M6 2.5a3.5 3.5 0 1 0 .01 0" },
   allowed: { label: "allowed", dash: null, mark: "M2.5 6.5L5 9l4.5-6" },
   observed: { label: "observed", dash: null, mark: "M6 4.5a1.5 1.5 0 1 0 .01 0" },
@@ -99,9 +108,9 @@ function time(text) {
   return Number.isNaN(at.getTime()) ? safe(text) : at.toISOString().slice(0, 19).replace("T", " ");
 }
 
-/** `13 d 9 h`: a duration in milliseconds, in its two largest units. */
+/** `13 d 9 h`: a duration in milliseconds, in its two largest units, rounded down. */
 function duration(milliseconds) {
-  const seconds = Math.round(milliseconds / 1000);
+  const seconds = Math.floor(milliseconds / 1000);
   const units = [
     ["d", 86400],
     ["h", 3600],
