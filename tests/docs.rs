@@ -17,17 +17,18 @@ use crate::shell::Line;
 use crate::snippets::{commands, pages, spans};
 
 /// Programs beside ours that pages may use: they are on every machine.
-const PROGRAMS: [&str; 4] = ["ringfence", "cp", "rm", "sed"];
+const PROGRAMS: [&str; 5] = ["ringfence", "cp", "mkdir", "rm", "sed"];
 
 /// An option that pages name and that is not ours: of `tests/bench/speed.py`.
 const OF_ANOTHER: &str = "--packets";
 
 /// How commands begin that do not run here, and why.
-const ELSEWHERE: [(&str, &str); 10] = [
+const ELSEWHERE: [(&str, &str); 11] = [
     ("kubectl", "needs a cluster"),
     ("tcpdump", "needs root"),
     ("bash pcaps/demo.sh", "builds the program"),
     ("bash tests/run.sh", "runs these tests"),
+    ("cargo install", "builds the program"),
     ("python3 tests/bench", "takes many minutes"),
     ("sudo python3 tests/bench", "takes many minutes, and root"),
     ("cargo bench", "takes many minutes"),
@@ -40,13 +41,16 @@ const ELSEWHERE: [(&str, &str); 10] = [
 struct Place(tempfile::TempDir);
 
 impl Place {
-    /// With the two captures of the recording `shop`, its cluster as `dump.yaml`, and the flow log of both as `week.db`.
+    /// With the two captures of the recording `shop`, its cluster as `dump.yaml`, and the flow log of both as `week.db`; and
+    /// the recording where the repository has it.
     fn new() -> Place {
         let place = Place(tempfile::tempdir().unwrap());
-        let shop = RECORDINGS[0].folder();
+        let (shop, copy) = (RECORDINGS[0].folder(), place.0.path().join("pcaps/shop"));
+        fs::create_dir_all(&copy).unwrap();
         for (file, name) in
             [("node-a.pcap", "node-a.pcap"), ("node-b.pcap", "node-b.pcap"), ("cluster.yaml", "dump.yaml")]
         {
+            fs::copy(shop.join(file), copy.join(file)).unwrap();
             fs::copy(shop.join(file), place.0.path().join(name)).unwrap();
         }
         let record = "record --pcap node-a.pcap node-b.pcap --cluster dump.yaml --log week.db -q";
