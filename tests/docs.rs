@@ -38,12 +38,12 @@ const ELSEWHERE: [(&str, &str); 11] = [
 ];
 
 /// A directory in which the commands of a page run.
-struct Place(tempfile::TempDir);
+pub struct Place(pub tempfile::TempDir);
 
 impl Place {
     /// With the two captures of the recording `shop`, its cluster as `dump.yaml`, and the flow log of both as `week.db`; and
     /// the recording where the repository has it.
-    fn new() -> Place {
+    pub fn new() -> Place {
         let place = Place(tempfile::tempdir().unwrap());
         let (shop, copy) = (RECORDINGS[0].folder(), place.0.path().join("pcaps/shop"));
         fs::create_dir_all(&copy).unwrap();
@@ -59,7 +59,7 @@ impl Place {
     }
 
     /// The exit code, and stdout and stderr in the order in which they came.
-    fn run(&self, text: &str) -> (i32, String) {
+    pub fn run(&self, text: &str) -> (i32, String) {
         let ours = PathBuf::from(env!("CARGO_BIN_EXE_ringfence"));
         let mut path = vec![ours.parent().unwrap().to_path_buf()];
         path.extend(std::env::split_paths(&std::env::var_os("PATH").unwrap()));
