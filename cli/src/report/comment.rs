@@ -378,11 +378,19 @@ fn folded(facts: &Facts<'_>) -> Vec<budget::Part> {
         .filter(|finding| finding.kind == Kind::Uncovered)
         .map(|finding| row(&[cell(&finding.edge.key.to_string()), seen(finding.evidence)]))
         .collect();
+    let isolated = |side: &Side<'_>, direction| {
+        let change = facts.change.as_ref();
+        matches!(side, Side::Workload(workload) if change.is_some_and(|it| it.diff.isolated.contains(&(*workload, direction))))
+    };
+    // What is isolated from now on is said once, and that of each pair of everybody.
+    let is_new = |lost: &synth::diff::Change<'_>| {
+        isolated(&lost.client, Direction::Egress) || isolated(&lost.server, Direction::Ingress)
+    };
     let closed: Vec<String> = facts
         .change
         .iter()
         .flat_map(|change| &change.diff.lost)
-        .filter(|lost| !facts.observed.touches(lost))
+        .filter(|lost| !is_new(lost) && !facts.observed.touches(lost))
         .map(|lost| {
             row(&[cell(&lost.client.to_string()), cell(&lost.server.to_string()), cell(&lost.allowed.to_string())])
         })

@@ -510,10 +510,12 @@ fn learning(learned: &Completeness) -> Learning {
         .filter(|(_, learned)| learned.state == State::Learning)
         .map(|(workload, _)| workload.to_string())
         .collect();
-    let mut facts = vec![completeness::sentence(total, window)];
+    let sentence = completeness::sentence(total, window);
+    // The headline says the state.
+    let mut facts = vec![sentence.split_once(": ").map_or(sentence.clone(), |(_, rest)| rest.to_string())];
     if !still.is_empty() && window.watched() >= synth::completeness::HOUR {
         let (count, all) = (still.len(), workloads.len());
-        facts.push(format!("still learning, {count} of {all} workloads: {}", super::verdict::some(&still)));
+        facts.push(format!("{count} of {all} workloads are still learning: {}", super::verdict::some(&still)));
     }
     Learning {
         status: match total.state {

@@ -116,7 +116,7 @@ fn missing(facts: &Facts<'_>) -> Vec<String> {
         && learned.total.state == State::Learning
         && learned.total.edges > 0
     {
-        missing.push(crate::completeness::sentence(&learned.total, &learned.window));
+        missing.push(format!("still {}", crate::completeness::sentence(&learned.total, &learned.window)));
     }
     if let Some(change) = &facts.change {
         let mut silent: Vec<String> = change
