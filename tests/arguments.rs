@@ -1,7 +1,8 @@
 //! What people type, and where input comes from and output goes to.
 
+use std::fs;
 use std::io::{Read, Write};
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 use crate::input::{capture, directory, hold, none};
 use crate::packets::{ETHERNET, pcap};
@@ -140,4 +141,59 @@ fn a_closed_pipe_is_success() {
         }
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+/// The commands that `--help` lists.
+fn commands() -> Vec<String> {
+    let directory = tempfile::tempdir().unwrap();
+    let help = run(directory.path(), "--help").stdout;
+    let (_, rest) = help.split_once("Commands:\n").unwrap();
+    let (list, _) = rest.split_once("\n\n").unwrap();
+    let name =
+        |line: &str| line.strip_prefix("  ")?.split(' ').next().filter(|name| !name.is_empty()).map(str::to_string);
+    list.lines().filter_map(name).filter(|name| name != "help").collect()
+}
+
+#[test]
+fn every_command_has_examples_completions_and_a_manual_page() {
+    let directory = tempfile::tempdir().unwrap();
+    let commands = commands();
+    assert!(commands.len() > 10, "{commands:?}");
+    assert_eq!(run(directory.path(), "man pages").exit, 0);
+    let shells = ["bash", "elvish", "fish", "powershell", "zsh"].map(|shell| {
+        let script = run(directory.path(), &format!("completions {shell}"));
+        assert_eq!(script.exit, 0, "{shell}");
+        (shell, script.stdout)
+    });
+    for command in &commands {
+        let help = run(directory.path(), &format!("{command} --help")).stdout;
+        assert!(
+            help.contains("Examples:\n  ringfence ") && help.contains(&format!("ringfence {command} ")),
+            "{command}: {help}"
+        );
+        let page = fs::read_to_string(directory.path().join(format!("pages/ringfence-{command}.1"))).unwrap();
+        assert!(page.contains("Examples:"), "{command}: {page}");
+        for (shell, script) in &shells {
+            assert!(script.contains(command.as_str()), "{shell} does not know {command}");
+        }
+    }
+}
+
+/// Colours only for a terminal, which `script` (Debian: bsdutils) plays, and for nobody who said no.
+#[test]
+fn colours_are_for_terminals() {
+    let directory = tempfile::tempdir().unwrap();
+    let plain = run(directory.path(), "flows --pcap gone.pcap").stderr;
+    assert!(plain.starts_with("error[capture]: gone.pcap"), "{plain}");
+    let played = |no_color: &str| {
+        let line = format!("{} flows --pcap gone.pcap", env!("CARGO_BIN_EXE_ringfence"));
+        let mut script = Command::new("script");
+        script.args(["-qec", &line, "/dev/null"]).current_dir(directory.path());
+        script.env("TERM", "xterm").env("NO_COLOR", no_color).stdin(Stdio::null());
+        script.output().ok().map(|output| String::from_utf8_lossy(&output.stdout).into_owned())
+    };
+    let Some(coloured) = played("") else { return crate::shared::skipped("colours", "there is no program `script`") };
+    assert!(coloured.contains("\x1b[") && coloured.contains("gone.pcap"), "{coloured:?}");
+    let refused = played("1").unwrap();
+    assert!(!refused.contains("\x1b[") && refused.contains("error[capture]: gone.pcap"), "{refused:?}");
 }

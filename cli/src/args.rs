@@ -186,7 +186,10 @@ Examples:
     /// Learn mode on one node of a cluster
     #[command(
         after_help = "Runs as a DaemonSet: see deploy/. It records all interfaces of its node but the loopback device, knows the pods of its
-own node and no others, and hands out its flow log to `ringfence collect`."
+own node and no others, and hands out its flow log to `ringfence collect`.
+
+Examples:
+  ringfence agent --node \"$NODE_NAME\" --log /var/lib/ringfence/flows.db"
     )]
     Agent(AgentArgs),
     /// Completions for a shell, on stdout
