@@ -15,6 +15,9 @@
 //! `applications` and `npguard` ask others: a capture library, another decoder of public captures, an independent
 //! examiner, the manifests of real applications, and another analyzer of policies (`shared` knows where they are).
 //!
+//! `docs` runs what README.md and docs/ show; `snippets` finds the commands in them, `shell` reads them. `formats` looks for the
+//! fields of machine formats there.
+//!
 //! `kernel` records live traffic in network namespaces, `faults` what goes wrong meanwhile, `agents` a cluster of both.
 //!
 //! `apiserver` runs a real API server, which `admission` asks about policies and `deploy` about the manifests.
@@ -34,6 +37,7 @@ mod completeness;
 mod conformance;
 mod corpus;
 mod deploy;
+mod docs;
 mod doubts;
 mod engine;
 mod evidence;
@@ -41,6 +45,7 @@ mod examiner;
 #[allow(dead_code, reason = "the tests of the agent use the rest of it")]
 mod fakeapi;
 mod faults;
+mod formats;
 mod hot;
 mod inplace;
 mod input;
@@ -61,7 +66,9 @@ mod rendering;
 mod report;
 mod reports;
 mod shared;
+mod shell;
 mod snapshots;
+mod snippets;
 mod traffic;
 mod transcripts;
 mod unused;
