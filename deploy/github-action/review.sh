@@ -67,7 +67,8 @@ run() { # NAME ARGUMENT...
     *)
       unreadable=true
       # Quoted in a fence below, which it must not close.
-      tr '`' "'" <"$work/stderr" | grep -E '^(error|ringfence):' | cut -c -300 | head -10 >>"$work/errors" || true
+      { grep -E '^(error|ringfence):' "$work/stderr" || tail -3 "$work/stderr"; } |
+        tr '`' "'" | cut -c -300 | sed -n 1,10p >>"$work/errors"
       ;;
   esac
 }
@@ -179,7 +180,7 @@ run report "${evidence[@]}" "${plugin[@]}" "${window[@]}" "${ignore[@]}" --polic
 
 if [[ $unreadable == true ]]; then
   said=$(sort -u "$work/errors")
-  # The program goes on with what it could read, and what it says then is no verdict: nobody should find one in a report.
+  # The program goes on with what it could read, and what it says then is no verdict: none should stand in a report.
   rm -f -- "$output"/{report.html,findings.sarif}
   note "⚠️ Not judged" "$(printf 'Not all of the input could be read:\n\n```text\n%s\n```' "$said")"
   annotate error "Not all of the input could be read; the log of this step says what."
