@@ -14,11 +14,13 @@
 //! `applications` and `npguard` ask others: a capture library, another decoder of public captures, an independent
 //! examiner, the manifests of real applications, and another analyzer of policies (`shared` knows where they are).
 //!
-//! `apiserver` runs a real API server, which `admission` asks about policies and `deploy` about the manifests.
+//! `apiserver` runs a real API server, which `admission` asks about policies and `deploy` about the manifests. `action` is
+//! what pull requests get, on a `runner` of GitHub's or GitLab's.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod account;
+mod action;
 mod admission;
 mod agents;
 mod apiserver;
@@ -51,6 +53,7 @@ mod recordings;
 mod redundancy;
 mod rendering;
 mod reports;
+mod runner;
 mod shared;
 mod snapshots;
 mod traffic;
