@@ -1,6 +1,7 @@
 //! What `deploy/github-action` and `deploy/gitlab` do with a pull request: `runner` runs what is shipped.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -105,6 +106,23 @@ fn the_base_is_found_or_asked_for() {
     assert_eq!((job.exit, job.outputs["verdict"].as_str()), (1, "denies"), "{}", job.log);
 }
 
+/// The lines of a log that the runner takes for commands.
+fn commands(log: &str) -> Vec<&str> {
+    let mut until: Option<String> = None;
+    let mut commands = Vec::new();
+    for line in log.lines().filter(|line| line.starts_with("::")) {
+        match &until {
+            Some(token) if line == token => until = None,
+            Some(_) => {}
+            None => {
+                until = line.strip_prefix("::stop-commands::").map(|token| format!("::{token}::"));
+                commands.push(line);
+            }
+        }
+    }
+    commands
+}
+
 #[test]
 fn what_cannot_be_judged_is_said() {
     let Some(request) = Request::new() else { return };
@@ -123,6 +141,14 @@ fn what_cannot_be_judged_is_said() {
         assert!(comment.contains(words) && !comment.contains("Safe"), "{inputs:?}: {comment}");
         assert_eq!((job.outputs["html"].as_str(), job.outputs["sarif"].as_str()), ("", ""));
     }
+    // The program names the file, and what it says is no command to the runner.
+    request.git("repository", &["checkout", "--quiet", "unreadable"]);
+    request.write(&format!("{POLICIES}/a\n::warning::pwned.yaml"), "kind: NetworkPolicy\nmetadata: 7\n");
+    request.commit("a name with a command in it");
+    let job = request.action("unreadable", &[]);
+    assert!(job.log.contains("\n::warning::pwned.yaml"), "{}", job.log);
+    assert!(commands(&job.log).iter().any(|command| command.starts_with("::error ")), "{}", job.log);
+    assert!(commands(&job.log).iter().all(|command| !command.contains("pwned")), "{}", job.log);
     let secret = request.path("secret.yaml");
     fs::write(&secret, "kind: NetworkPolicy\nmetadata: hunter2\n").unwrap();
     request.git("repository", &["checkout", "--quiet", "-b", "link", &request.base]);
@@ -139,10 +165,12 @@ fn what_cannot_be_judged_is_said() {
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 fn a_release_is_checked() {
     let Some(request) = Request::new() else { return };
-    let program = command(request.directory.path()).get_program().to_owned();
+    let program = command(request.directory.path()).get_program().to_str().unwrap().to_string();
     let packed = request.path("packed");
     fs::create_dir(&packed).unwrap();
-    fs::copy(program, packed.join("kubectl-ringfence")).unwrap();
+    let inside = packed.join("kubectl-ringfence");
+    fs::write(&inside, format!("#!/bin/sh\nexec '{program}' \"$@\"\n")).unwrap();
+    fs::set_permissions(&inside, fs::Permissions::from_mode(0o755)).unwrap();
     let archive = request.path("archive.tar.gz");
     let status = Command::new("tar").arg("-C").arg(&packed).arg("-czf").arg(&archive).arg("kubectl-ringfence").status();
     assert!(status.unwrap().success());

@@ -107,7 +107,7 @@ impl Request {
         self.directory.path().join(name)
     }
 
-    fn write(&self, name: &str, text: &str) {
+    pub fn write(&self, name: &str, text: &str) {
         fs::write(self.path("repository").join(name), text).unwrap();
     }
 
