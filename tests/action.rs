@@ -9,7 +9,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use crate::program::command;
-use crate::runner::{DEPLOY, MARK, PLAYED, POLICIES, Request, text, yaml};
+use crate::runner::{DEPLOY, MARK, PLAYED, POLICIES, Request, Values, text, yaml};
 use crate::shared::skipped;
 
 /// One comment, whatever comes after it, and the words that reviewers and later steps go by.
@@ -49,7 +49,7 @@ fn the_comment_follows_the_branch() {
 fn inputs_say_what_fails_and_what_is_uploaded() {
     let Some(request) = Request::new() else { return };
     let hour = ("min-window", "1h");
-    let rows: [(&str, &[(&str, &str)], i32, &str); 6] = [
+    let rows: [(&str, Values<'_>, i32, &str); 6] = [
         ("denies", &[("fail-on", "never")], 0, "denies"),
         ("denies", &[("fail-on", "insufficient")], 1, "denies"),
         ("safe", &[hour], 0, "insufficient"),
@@ -126,7 +126,7 @@ fn commands(log: &str) -> Vec<&str> {
 #[test]
 fn what_cannot_be_judged_is_said() {
     let Some(request) = Request::new() else { return };
-    let rows: [(&str, &[(&str, &str)], &str); 5] = [
+    let rows: [(&str, Values<'_>, &str); 5] = [
         ("safe", &[("log", "gone*.db")], "`gone*.db` is no file"),
         ("safe", &[("snapshot", "gone.json")], "there is no `gone.json`"),
         ("safe", &[("policies", "gone")], "there is no `gone`"),
@@ -194,13 +194,13 @@ fn a_release_is_checked() {
 #[test]
 fn gitlab_does_the_same() {
     let Some(request) = Request::new() else { return };
-    let rows: [(&str, &[(&str, &str)], i32, &str); 7] = [
+    let rows: [(&str, Values<'_>, i32, &str); 7] = [
         ("denies", &[], 1, "Would deny 1 observed edge"),
         ("denies", &[("RINGFENCE_FAIL_ON", "never")], 0, "Would deny 1 observed edge"),
         ("safe", &[], 0, "Safe to merge"),
         ("safe", &[("RINGFENCE_MIN_WINDOW", "1h"), ("RINGFENCE_FAIL_ON", "insufficient")], 3, "Insufficient evidence"),
         ("elsewhere", &[], 0, "No policy changes"),
-        ("unreadable", &[("RINGFENCE_FAIL_ON", "never")], 2, "Not judged"),
+        ("unreadable", &[("RINGFENCE_FAIL_ON", "never")], 2, "Not all of the input could be read"),
         ("safe", &[("RINGFENCE_POLICIES", "gone")], 2, "There is no gone"),
     ];
     for (branch, more, exit, words) in rows {

@@ -23,6 +23,9 @@ pub const MARK: &str = "<!-- ringfence-report: policies -->\n";
 
 pub type Words = BTreeMap<String, String>;
 
+/// Names and their values.
+pub type Values<'a> = &'a [(&'a str, &'a str)];
+
 /// A repository, what was recorded, and the comments so far.
 pub struct Request {
     pub directory: tempfile::TempDir,
@@ -152,7 +155,7 @@ impl Request {
     }
 
     /// The action on a branch.
-    pub fn action(&self, branch: &str, inputs: &[(&str, &str)]) -> Job {
+    pub fn action(&self, branch: &str, inputs: Values<'_>) -> Job {
         self.git("repository", &["checkout", "--quiet", branch]);
         let job = self.action_in("repository", inputs, &[]);
         assert!(!self.path("repository/pwned").exists() && !self.path("pwned").exists(), "{}", job.log);
@@ -160,7 +163,7 @@ impl Request {
     }
 
     /// The action in a checkout, with inputs and parts of the environment besides the usual.
-    pub fn action_in(&self, checkout: &str, inputs: &[(&str, &str)], more: &[(&str, &str)]) -> Job {
+    pub fn action_in(&self, checkout: &str, inputs: Values<'_>, more: Values<'_>) -> Job {
         let action = yaml("github-action/action.yml");
         let path = |name: &str| self.path(name).display().to_string();
         let event = json!({"pull_request": {"number": 7, "base": {"sha": self.base}}});
@@ -231,7 +234,7 @@ impl Request {
     }
 
     /// The job on GitLab, on a branch.
-    pub fn gitlab(&self, branch: &str, more: &[(&str, &str)]) -> (i32, String) {
+    pub fn gitlab(&self, branch: &str, more: Values<'_>) -> (i32, String) {
         self.git("repository", &["checkout", "--quiet", branch]);
         let file = yaml("gitlab/ringfence.yml");
         let mut environment = Words::new();
