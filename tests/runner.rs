@@ -42,7 +42,8 @@ pub struct Job {
     pub used: Vec<String>,
 }
 
-fn policy(ports: &str) -> String {
+/// A policy for `api`, which `web` reaches on these ports.
+pub fn policy(ports: &str) -> String {
     format!(
         "apiVersion: networking.k8s.io/v1
 kind: NetworkPolicy
