@@ -20,11 +20,13 @@
 //!
 //! `kernel` records live traffic in network namespaces, `faults` what goes wrong meanwhile, `agents` a cluster of both.
 //!
-//! `apiserver` runs a real API server, which `admission` asks about policies and `deploy` about the manifests.
+//! `apiserver` runs a real API server, which `admission` asks about policies and `deploy` about the manifests. `action` is
+//! what pull requests get, on a `runner` of GitHub's or GitLab's.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod account;
+mod action;
 mod admission;
 mod agents;
 mod apiserver;
@@ -65,6 +67,7 @@ mod redundancy;
 mod rendering;
 mod report;
 mod reports;
+mod runner;
 mod shared;
 mod shell;
 mod snapshots;
