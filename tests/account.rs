@@ -105,7 +105,7 @@ fn losses_and_damage_have_their_place() {
             "opaque": {},
             "opaque": {},
             "lost": 34,
-            "limits": { "evicted": 0, "unjoined": 0, "forgotten": 0, "dropped": 0, "lost": 0, "fragments": 0, "names": 0 },
+            "limits": { "evicted": 0, "unjoined": 0, "forgotten": 0, "dropped": 0, "lost": 0, "fragments": 0, "names": 0, "folded": 0 },
             "conversations": { "all": 2, "remnants": 0, "guessed": 0, "ambiguous": 0, "unresolved": 0 },
         })
     );

@@ -175,7 +175,7 @@ fn what_cannot_be_judged_is_said() {
     request.write(&format!("{POLICIES}/a\n::warning::pwned.yaml"), "kind: NetworkPolicy\nmetadata: 7\n");
     request.commit("a name with a command in it");
     let job = request.action("unreadable", &[]);
-    assert!(job.log.contains("\n::warning::pwned.yaml"), "{}", job.log);
+    assert!(job.log.contains("::warning::pwned.yaml"), "{}", job.log);
     assert!(commands(&job.log).iter().any(|command| command.starts_with("::error ")), "{}", job.log);
     assert!(commands(&job.log).iter().all(|command| !command.contains("pwned")), "{}", job.log);
     let secret = request.path("secret.yaml");

@@ -202,7 +202,7 @@ fn what_is_forbidden_is_named() {
     let live = run(directory.path(), "reach --kubeconfig config -o json");
     assert_eq!(live.exit, 2);
     assert!(
-        live.stderr.contains("error: context fake") && live.stderr.contains("may not list nodes"),
+        live.stderr.contains("error[cluster]: context fake") && live.stderr.contains("may not list nodes"),
         "{}",
         live.stderr
     );

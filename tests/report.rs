@@ -109,11 +109,22 @@ fn the_exit_code_is_that_of_the_headline() {
         let first = shown.stdout.lines().nth(1).unwrap_or_default();
         assert_eq!((shown.exit, first.contains(headline)), (exit, true), "{args}: {first}\n{}", shown.stderr);
     }
+    fs::write(work.path().join("bad.yaml"), "kind: NetworkPolicy\nmetadata: 7\n").unwrap();
+    fs::create_dir(work.path().join("none")).unwrap();
+    for (args, exit, headline) in [
+        ("--policies old.yaml bad.yaml --min-window 1s", 2, "⚠️ Not all of the input could be read"),
+        // Whoever deletes every policy proposes that there be none.
+        ("--policies none --base old.yaml --min-window 1s", 0, "✅ Safe to merge"),
+    ] {
+        let shown = run(work.path(), &format!("report {input} {args}"));
+        let first = shown.stdout.lines().nth(1).unwrap_or_default();
+        assert_eq!((shown.exit, first.contains(headline)), (exit, true), "{args}: {first}\n{}", shown.stderr);
+    }
     for (args, message) in [
         ("report --pcap traffic.pcap", "--html <FILE|->|--markdown <FILE|->|--sarif <FILE|->"),
         ("report --html - --markdown - --pcap traffic.pcap", "only one of --html, --markdown and --sarif"),
         ("report --markdown - --base old.yaml --pcap traffic.pcap", "--policies"),
-        ("report --markdown none/comment.md --pcap traffic.pcap --cluster cluster.yaml", "none/comment.md"),
+        ("report --markdown gone/comment.md --pcap traffic.pcap --cluster cluster.yaml", "gone/comment.md"),
     ] {
         let shown = run(work.path(), args);
         assert_eq!(shown.exit, 2, "{args}");

@@ -431,6 +431,8 @@ pub(crate) struct CheckArgs {
     #[command(flatten)]
     pub(crate) selected: Selected,
     #[command(flatten)]
+    pub(crate) plugin: PluginOptions,
+    #[command(flatten)]
     pub(crate) ignored: Ignored,
     /// Output format
     #[arg(short, long, value_enum, default_value_t = FindingsFormat::Table)]

@@ -101,7 +101,8 @@ pub(crate) fn run(args: &CheckArgs, out: &mut impl Write) -> anyhow::Result<Exit
     let traffic = input::traffic(args.flows.all(), log, &cluster.inventory, args.quiet)?;
     let resolved = resolve(&traffic.tracked.flows, &traffic.tracked.names, &cluster.inventory);
     let policies = input::policies(&cluster.inventory, proposed.as_ref().map(|proposed| &proposed.inventory));
-    let findings = check(&resolved.graph, policies, proposed.is_some(), &cluster.inventory);
+    let options = (&args.plugin).into();
+    let findings = check(&resolved.graph, policies, proposed.is_some(), &cluster.inventory, options);
     let list = args.exposures.then(Watchlist::built_in).transpose()?;
     let watch_options = synth::watchlist::Options { api_clients: args.api_clients.clone() };
     let look = |list| watch(list, &resolved.graph, &cluster.inventory, &watch_options);

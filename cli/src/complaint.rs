@@ -9,6 +9,8 @@ use std::ops::Range;
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 use synth::manifest::Problem;
 
+use crate::cluster;
+
 /// What kind of thing is wrong. The words are stable: people search for them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Code {
@@ -154,10 +156,17 @@ pub(crate) fn problems<'p>(problems: impl IntoIterator<Item = &'p Problem>, err:
 
 /// One problem; `text` is that of its file, where there is one.
 fn underlined(problem: &Problem, text: &str, is_first: bool) -> String {
-    let (file, message) = (problem.origin.file.to_string(), printable(&problem.message));
-    let code = if problem.object.is_some() { Code::Refused } else { Code::Manifest };
+    let (file, message) = (one_line(&problem.origin.file), one_line(&problem.message));
+    let code = match problem.object {
+        _ if cluster::is_name(&problem.origin.file) => Code::Cluster,
+        Some(_) => Code::Refused,
+        None => Code::Manifest,
+    };
     let place = |line: usize| text.lines().nth(line.checked_sub(1)?);
     let next = match code {
+        Code::Cluster => {
+            "`kubectl auth can-i --list` shows what may be read; --cluster FILE reads a dump instead".to_string()
+        }
         Code::Refused => format!(
             "the API server would refuse it, so it counts for nothing; `ringfence lint {file}` names all mistakes"
         ),
@@ -173,7 +182,10 @@ fn underlined(problem: &Problem, text: &str, is_first: bool) -> String {
                 .annotation(AnnotationKind::Primary.span(blamed(source, &message)));
             renderer().render(&[Level::ERROR.primary_title(&message).id(code.name()).element(snippet)])
         }
-        _ => titled(&format!("{}: {message}", problem.origin), Some(code)),
+        _ => {
+            let line = if line > 0 { format!(":{line}") } else { String::new() };
+            titled(&format!("{file}{line}: {message}"), Some(code))
+        }
     };
     // Said once: it is the same for all.
     if is_first { format!("{shown}\n{}", self::next(&next)) } else { shown }
@@ -194,6 +206,11 @@ fn blamed(source: &str, message: &str) -> Range<usize> {
     }
     let start = source.len() - source.trim_start().len();
     start..source.trim_end().len().max(start)
+}
+
+/// Text on one line, whatever names of files and objects hold.
+fn one_line(text: &str) -> String {
+    printable(text).replace('\n', " ")
 }
 
 /// A message that moves no cursor: names come from files of others.

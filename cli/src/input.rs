@@ -161,9 +161,14 @@ fn resolved(objects: &Objects, options: &Options) -> Cluster {
     Cluster { inventory, problems: objects.problems.clone(), ignored: objects.ignored.clone() }
 }
 
-/// Policies given beside the cluster, with whatever else stands in their files; `None` where none are.
+/// Policies given beside the cluster, with whatever else stands in their files; `None` where none are. A directory without
+/// manifests proposes that there be none.
 pub(crate) fn proposed(paths: &[PathBuf]) -> anyhow::Result<Option<Cluster>> {
-    (!paths.is_empty()).then(|| Ok(resolved(&objects(paths)?, &Options::default()))).transpose()
+    match paths {
+        [] => Ok(None),
+        [one] => side(one, &Options::default()).map(Some),
+        several => Ok(Some(resolved(&objects(several)?, &Options::default()))),
+    }
 }
 
 /// One side of a change. A directory without manifests is a side without policies.

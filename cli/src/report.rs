@@ -73,7 +73,7 @@ pub(crate) fn run(args: &ReportArgs, out: &mut impl Write) -> anyhow::Result<Exi
     let learned: Option<Completeness> = completeness::measure(graph, &traffic, &args.flows.reading);
 
     // What the other commands find, as findings of one report.
-    let denied = check(graph, set, proposed.is_some(), inventory);
+    let denied = check(graph, set, proposed.is_some(), inventory, options);
     let mut idle = unused(graph, set, proposed.is_some(), inventory, options);
     gate(&mut idle, &asked, &coverage.watch, set, inventory, options);
     let list = Watchlist::built_in()?;
@@ -122,6 +122,12 @@ pub(crate) fn run(args: &ReportArgs, out: &mut impl Write) -> anyhow::Result<Exi
     });
     let facts = Facts {
         names: Names::new(args),
+        refused: [Some(&cluster), proposed.as_ref(), base.as_ref()]
+            .into_iter()
+            .flatten()
+            .flat_map(|side| &side.problems)
+            .map(ToString::to_string)
+            .collect(),
         inventory,
         traffic: &traffic,
         doubts: &resolved.doubts,

@@ -67,7 +67,7 @@ run() { # NAME ARGUMENT...
     *)
       unreadable=true
       # Quoted in a fence below, which it must not close.
-      { grep -E '^(error|ringfence):' "$work/stderr" || tail -3 "$work/stderr"; } |
+      { grep -E '^error|^ +--> ' "$work/stderr" || tail -3 "$work/stderr"; } |
         tr '`' "'" | cut -c -300 | sed -n 1,10p >>"$work/errors"
       ;;
   esac

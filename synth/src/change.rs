@@ -5,8 +5,9 @@
 use std::collections::BTreeSet;
 
 use crate::inventory::Inventory;
-use crate::label::{Labels, NAMESPACE_NAME, Requirement, Selector};
+use crate::label::{Labels, Selector};
 use crate::policy::{Block, Direction, Namespaces, Peer, Policy, PolicyPort, Rule};
+use crate::words;
 
 /// Elements named one by one in each part.
 const NAMED: usize = 8;
@@ -119,20 +120,11 @@ fn peer(peer: &Peer, own: &str, inventory: Option<&Inventory>) -> String {
     let namespace = match namespaces {
         Namespaces::Own => own.to_string(),
         Namespaces::Matching(selector) if selector.is_everything() => "every namespace".to_string(),
-        Namespaces::Matching(selector) => name_of(selector).unwrap_or_else(|| format!("namespaces {selector}")),
+        Namespaces::Matching(selector) => {
+            words::only_namespace(selector).map(str::to_string).unwrap_or_else(|| format!("namespaces {selector}"))
+        }
     };
     if pods.is_everything() { format!("all pods of {namespace}") } else { format!("{namespace} {pods}") }
-}
-
-/// The one namespace that a selector names.
-fn name_of(selector: &Selector) -> Option<String> {
-    let mut requirements = selector.requirements();
-    match (requirements.next(), requirements.next()) {
-        (Some(Requirement::In { key, values }), None) if key == NAMESPACE_NAME && values.len() == 1 => {
-            values.first().cloned()
-        }
-        _ => None,
-    }
 }
 
 /// `namespace/name` of the one workload of which pods are selected.

@@ -12,7 +12,7 @@ use capture::{Outcome, Timestamp};
 pub use isolation::{Unisolated, unisolated};
 
 use self::advice::Adviser;
-use crate::evaluate::{Evaluator, Verdict};
+use crate::evaluate::{Evaluator, Options, Verdict};
 use crate::evidence::{End, Evidence};
 use crate::graph::{Edge, Graph};
 use crate::inventory::Inventory;
@@ -66,8 +66,14 @@ pub struct Finding<'a> {
 
 /// Holds every edge that `generate` would make a rule of against `policies`. `proposed`: the policies are not in the
 /// cluster yet.
-pub fn check<'a>(graph: &'a Graph, policies: PolicySet<'_>, proposed: bool, inventory: &Inventory) -> Vec<Finding<'a>> {
-    let evaluator = inventory.evaluator(policies);
+pub fn check<'a>(
+    graph: &'a Graph,
+    policies: PolicySet<'_>,
+    proposed: bool,
+    inventory: &Inventory,
+    options: Options,
+) -> Vec<Finding<'a>> {
+    let evaluator = inventory.evaluator(policies).with_options(options);
     let adviser = Adviser { evaluator: &evaluator, groups: OnceCell::new(), inventory };
     let platform = Platform::of(inventory);
     let mut findings: Vec<Finding<'a>> = graph

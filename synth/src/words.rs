@@ -1,6 +1,7 @@
 //! Parts of policies in words.
 
 use crate::cluster::{ClusterPeer, ClusterPort};
+use crate::label::{NAMESPACE_NAME, Requirement, Selector};
 use crate::part::{Part, PolicyIndex};
 use crate::policy::{Block, Direction, Namespaces, Peer, PolicyPort, PolicySet};
 
@@ -54,12 +55,29 @@ fn peer(peer: &Peer) -> String {
         Peer::Pods { namespaces: Namespaces::Own, pods } => format!("pods {pods}"),
         Peer::Pods { namespaces: Namespaces::Matching(namespaces), pods } => {
             let pods = if pods.is_everything() { "all pods".to_string() } else { format!("pods {pods}") };
-            match namespaces.is_everything() {
-                true => format!("{pods} of all namespaces"),
-                false => format!("{pods} of namespaces {namespaces}"),
-            }
+            format!("{pods} {}", of(namespaces))
         }
         Peer::Block(block) => self::block(block),
+    }
+}
+
+/// `of namespace shop`, `of namespaces env=prod`.
+fn of(namespaces: &Selector) -> String {
+    match only_namespace(namespaces) {
+        _ if namespaces.is_everything() => "of all namespaces".to_string(),
+        Some(name) => format!("of namespace {name}"),
+        None => format!("of namespaces {namespaces}"),
+    }
+}
+
+/// The one namespace that a selector names.
+pub(crate) fn only_namespace(selector: &Selector) -> Option<&str> {
+    let mut requirements = selector.requirements();
+    match (requirements.next(), requirements.next()) {
+        (Some(Requirement::In { key, values }), None) if key == NAMESPACE_NAME && values.len() == 1 => {
+            values.first().map(String::as_str)
+        }
+        _ => None,
     }
 }
 
@@ -75,11 +93,7 @@ pub(crate) fn block(block: &Block) -> String {
 fn cluster_peer(peer: &ClusterPeer) -> String {
     match peer {
         ClusterPeer::Pods(pods) => {
-            let of = if pods.namespaces.is_everything() {
-                "of all namespaces".to_string()
-            } else {
-                format!("of namespaces {}", pods.namespaces)
-            };
+            let of = of(&pods.namespaces);
             let which = if pods.pods.is_everything() { "all pods".to_string() } else { format!("pods {}", pods.pods) };
             format!("{which} {of}")
         }

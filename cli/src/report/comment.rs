@@ -59,7 +59,7 @@ fn head(facts: &Facts<'_>, verdict: &Verdict, marker: &str) -> String {
     let sign = match verdict.status {
         Status::Safe => "✅",
         Status::Denies => "❌",
-        Status::Insufficient | Status::Findings => "⚠️",
+        Status::Insufficient | Status::Unread | Status::Findings => "⚠️",
         Status::Observed => "ℹ️",
     };
     let title = facts.names.title.as_deref().map(|title| format!("{}: ", cell(title))).unwrap_or_default();

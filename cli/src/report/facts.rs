@@ -69,6 +69,8 @@ pub(super) struct Change<'a> {
 /// Everything.
 pub(super) struct Facts<'a> {
     pub(super) names: Names,
+    /// Objects of all sides that could not be read, or that the API server would refuse: places and messages.
+    pub(super) refused: Vec<String>,
     pub(super) inventory: &'a Inventory,
     pub(super) traffic: &'a Traffic,
     pub(super) doubts: &'a Doubts,

@@ -18,6 +18,8 @@ pub(super) enum Status {
     Denies,
     /// Nothing that was seen is denied, but too little was.
     Insufficient,
+    /// Parts of the input could not be read, so that nothing else can be said.
+    Unread,
     /// Policies in force do not do what they say.
     Findings,
     /// There are no policies to judge.
@@ -30,7 +32,8 @@ impl Status {
         match self {
             Status::Safe => "safe",
             Status::Denies => "denies",
-            Status::Insufficient => "insufficient",
+            // The page knows one word for what cannot be said.
+            Status::Insufficient | Status::Unread => "insufficient",
             Status::Findings => "findings",
             Status::Observed => "observed",
         }
@@ -56,6 +59,7 @@ impl Verdict {
             Status::Safe | Status::Observed => Exit::Fine,
             Status::Denies | Status::Findings => Exit::Findings,
             Status::Insufficient => Exit::Insufficient,
+            Status::Unread => Exit::Unusable,
         }
     }
 }
@@ -68,7 +72,18 @@ pub(super) fn verdict(facts: &Facts<'_>) -> Verdict {
     let missing = missing(facts);
     let edges = facts.graph.edges().count() as u64;
     let seen = format!("{} with {} were seen", count(edges, "edge"), count(facts.doubts.conversations, "connection"));
-    let (status, headline, detail) = if facts.set.is_empty() && facts.change.is_none() {
+    let (status, headline, detail) = if !facts.refused.is_empty() {
+        let rest = if denied > 0 {
+            format!(" Of the rest, {} would be denied.", count(denied, "observed edge"))
+        } else {
+            String::new()
+        };
+        (
+            Status::Unread,
+            "Not all of the input could be read".to_string(),
+            format!("So nothing can be said about the whole: {}.{rest}", some(&facts.refused)),
+        )
+    } else if facts.set.is_empty() && facts.change.is_none() {
         (Status::Observed, "No policies to judge".to_string(), format!("{seen}; everything is allowed."))
     } else if denied > 0 {
         let newly = facts.change.as_ref().map(|change| change.stopped.len() as u64);

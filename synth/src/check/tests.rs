@@ -101,7 +101,7 @@ fn found(lines: &[&str], set: &[(&str, &str, &str)], proposed: bool) -> Vec<Stri
     let inventory = cluster();
     let resolved = seen(lines, &inventory);
     let policies = policies(set);
-    check(&resolved.graph, (&policies).into(), proposed, &inventory)
+    check(&resolved.graph, (&policies).into(), proposed, &inventory, Default::default())
         .into_iter()
         .map(|finding| {
             let name = |endpoint: &crate::endpoint::Endpoint| {
@@ -304,7 +304,7 @@ fn messages_name_what_comes_near() {
         let inventory = cluster();
         let resolved = seen(&[WORKED], &inventory);
         let policies = policies(&[("p", "", &spec)]);
-        let findings = check(&resolved.graph, (&policies).into(), true, &inventory);
+        let findings = check(&resolved.graph, (&policies).into(), true, &inventory, Default::default());
         assert_eq!(findings.len(), 1, "{what}");
         assert!(findings[0].message.contains(part), "{what}: {}", findings[0].message);
     }
@@ -330,7 +330,7 @@ fn message(flows: &[&str], created: &str, more: &str) -> String {
     let inventory = Inventory::build(&objects, &Options::default());
     let resolved = seen(flows, &inventory);
     let policies = policies(&[("p", created, DENY_API)]);
-    let findings = check(&resolved.graph, (&policies).into(), false, &inventory);
+    let findings = check(&resolved.graph, (&policies).into(), false, &inventory, Default::default());
     assert_eq!(findings.len(), 1);
     findings[0].message.clone()
 }

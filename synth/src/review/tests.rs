@@ -59,7 +59,7 @@ fn every_edge_stands_somehow_and_every_rule_has_what_used_it() {
     ];
     let resolved = resolve(&flows, &Names::default(), &inventory);
     let set = inventory.policy_set();
-    let findings = check(&resolved.graph, set, true, &inventory);
+    let findings = check(&resolved.graph, set, true, &inventory, Options::default());
     let review = review(&resolved.graph, set, &findings, &inventory, Options::default());
     let lines: Vec<String> = review
         .edges

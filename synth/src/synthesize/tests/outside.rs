@@ -155,7 +155,7 @@ fn a_range_that_a_recorder_folded_is_allowed_as_it_is_and_found() {
     let policies = load(&[narrow.to_string()]).policies;
     let seen = seen(&flows, &inventory);
     let set = crate::policy::PolicySet { network: &policies, cluster: &[] };
-    let denied: Vec<String> = crate::check::check(&seen.graph, set, true, &inventory)
+    let denied: Vec<String> = crate::check::check(&seen.graph, set, true, &inventory, Default::default())
         .into_iter()
         .filter(|finding| finding.kind == crate::check::Kind::WouldDeny)
         .map(|finding| finding.edge.key.to_string())
