@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
+use anyhow::bail;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use synth::check::{Finding, Kind, Unisolated, check, unisolated};
@@ -98,6 +99,13 @@ pub(crate) fn run(args: &CheckArgs, out: &mut impl Write) -> anyhow::Result<Exit
     let log = input::logs(args.flows.all())?;
     let cluster = input::cluster_with(&args.cluster, log.as_ref(), Unnamed::Live, args.quiet)?;
     let proposed = input::proposed(&args.policies)?;
+    selection.is_there(&cluster.inventory, proposed.as_ref().map(|proposed| &proposed.inventory))?;
+    if cluster.inventory.pods.is_empty() && cluster.problems.is_empty() {
+        bail!(
+            "no pods in the cluster input, so no policy applies to anything: give --cluster a dump of the cluster that was \
+             captured, or a kubeconfig for it"
+        );
+    }
     let traffic = input::traffic(args.flows.all(), log, &cluster.inventory, args.quiet)?;
     let resolved = resolve(&traffic.tracked.flows, &traffic.tracked.names, &cluster.inventory);
     let policies = input::policies(&cluster.inventory, proposed.as_ref().map(|proposed| &proposed.inventory));

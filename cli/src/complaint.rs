@@ -28,6 +28,8 @@ pub(crate) enum Code {
     List,
     /// A cluster that does not answer, or not everything.
     Cluster,
+    /// A file or stream that cannot be read or written.
+    File,
 }
 
 impl Code {
@@ -40,6 +42,7 @@ impl Code {
             Code::Argument => "argument",
             Code::List => "list",
             Code::Cluster => "cluster",
+            Code::File => "file",
         }
     }
 }
@@ -82,12 +85,19 @@ fn with(source: anyhow::Error, code: Code, next: impl FnOnce() -> String) -> any
 
 /// What ends a command without anybody having said more: if nothing failed underneath, it is about what was asked for.
 pub(crate) fn of_command(error: anyhow::Error, command: &str) -> anyhow::Error {
-    let failed = error.chain().any(|cause| cause.is::<io::Error>() || cause.is::<rusqlite::Error>());
+    let failed = error.chain().find_map(|cause| cause.downcast_ref::<io::Error>()).map(io::Error::kind);
     match failed {
-        true => error,
-        false => {
-            with(error, Code::Argument, || format!("`ringfence {command} --help` has the arguments, and examples"))
-        }
+        Some(kind) => with(error, Code::File, || {
+            let next = match kind {
+                io::ErrorKind::NotFound => "look whether the file, and the directory that it is to be in, are there",
+                io::ErrorKind::PermissionDenied => "look at its owner and rights, or name another place",
+                io::ErrorKind::StorageFull => "make room, or name another place",
+                _ => "look at what the system says of this place, or name another one",
+            };
+            next.to_string()
+        }),
+        None if error.chain().any(|cause| cause.is::<rusqlite::Error>()) => error,
+        None => with(error, Code::Argument, || format!("`ringfence {command} --help` has the arguments, and examples")),
     }
 }
 

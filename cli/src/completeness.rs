@@ -65,6 +65,12 @@ pub(crate) fn sentence(learned: &Learned, window: &Window) -> String {
             format!("no new edge in the last {} of {}", duration(since), duration(watched))
         }
     };
+    if learned.connections == learned.edges && learned.edges > 0 {
+        return format!(
+            "{}: {new}; each edge was seen once, so nothing can be told of those not seen",
+            learned.state.name()
+        );
+    }
     let share = learned.unseen_connections.unwrap_or(1.0) * 100.0;
     let share = if share < 1.0 { "less than 1".to_string() } else { format!("about {share:.0}") };
     let mut text = format!("{}: {new}; {share} % of connections would go to edges not seen yet", learned.state.name());

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::io::{self, Write};
 
+use anyhow::bail;
 use serde::Serialize;
 use synth::diff::{self, Change, Diff, Observed, Side, Stopped};
 use synth::endpoint::Workload;
@@ -127,6 +128,10 @@ pub(crate) fn run(args: &DiffArgs, out: &mut impl Write) -> anyhow::Result<Exit>
     let shared = sides.shared();
     // Traffic was seen before the change.
     let cluster = shared.unwrap_or(&sides.old.inventory);
+    selection.is_there(cluster, Some(&sides.new.inventory))?;
+    if flows.is_some() && sides.made_up.is_some() {
+        bail!("what was observed can only be told of pods: give --cluster a dump of the cluster that was captured");
+    }
     let (old, new) = (sides.policies(&sides.old), sides.policies(&sides.new));
     let options = (&args.plugin).into();
     let traffic = flows.map(|flows| input::traffic(flows, log, cluster, args.quiet)).transpose()?;

@@ -22,7 +22,6 @@ use synth::policy::Policy;
 
 use kustomization::Kustomization;
 pub(crate) use plan::Wanted;
-pub(crate) use show::is_coloured;
 pub(crate) use stale::Scope;
 
 /// What is in the directory. Paths are relative to it.

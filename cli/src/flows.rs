@@ -21,6 +21,7 @@ pub(crate) fn run(args: &FlowsArgs, out: &mut impl Write) -> anyhow::Result<Exit
     let selection = Selection::new(&args.selected)?;
     let log = input::logs(args.flows.all())?;
     let cluster = input::cluster_with(&args.cluster, log.as_ref(), Unnamed::Nothing, args.quiet)?;
+    selection.is_there(&cluster.inventory, None)?;
     let traffic = input::traffic(args.flows.all(), log, &cluster.inventory, args.quiet)?;
     let resolved = resolve(&traffic.tracked.flows, &traffic.tracked.names, &cluster.inventory);
     let edges: Vec<&Edge> = resolved

@@ -17,7 +17,8 @@ use synth::resolve::resolve;
 use synth::synthesize::{Options, Plan, Planned, synthesize};
 
 use crate::args::GenerateArgs;
-use crate::directory::{Directory, Scope, Wanted, is_coloured};
+use crate::complaint::{Code, Complain, has_colour};
+use crate::directory::{Directory, Scope, Wanted};
 use crate::exit::Exit;
 use crate::input::Unnamed;
 use crate::selection::Selection;
@@ -47,9 +48,16 @@ pub(crate) fn run(args: &GenerateArgs, out: &mut impl Write) -> anyhow::Result<E
              --kubeconfig, --context) to read them from the live cluster"
         );
     }
-    let directory = if to_stdout { None } else { Some(Directory::read(&args.output, &args.cluster.clusters)?) };
+    let directory = if to_stdout {
+        None
+    } else {
+        Some(Directory::read(&args.output, &args.cluster.clusters).complain(Code::Manifest, || {
+            "mend the files that are named, or move them out of the directory".to_string()
+        })?)
+    };
     let log = input::logs(args.flows.all())?;
     let cluster = input::cluster_with(&args.cluster, log.as_ref(), Unnamed::Live, args.quiet)?;
+    selection.is_there(&cluster.inventory, None)?;
     let mapping = match args.mapped.as_slice() {
         [] => None,
         pairs => Some(Mapping::new(pairs, &cluster.inventory).context("--map-namespace")?),
@@ -114,11 +122,13 @@ pub(crate) fn run(args: &GenerateArgs, out: &mut impl Write) -> anyhow::Result<E
             mapping: mapping.as_ref(),
             plan: &plan,
             watched: &options.watched,
-            is_complete: cluster.problems.is_empty() && traffic.unreadable().is_none(),
+            is_complete: cluster.problems.is_empty()
+                && traffic.unreadable().is_none()
+                && !resolved.doubts.is_of_another(),
         };
         let changes = directory.plan(wanted, &scope)?;
         if !args.quiet {
-            changes.show(&mut io::stderr().lock(), is_coloured())?;
+            changes.show(&mut io::stderr().lock(), has_colour())?;
         }
         changed = args.check && !changes.is_empty();
         if !args.check {
@@ -284,6 +294,13 @@ fn report(
             err,
             "warning: excluded, but allowed all the same, because no label tells its ends from others: {edge}"
         )?;
+    }
+    let is_used = |declared: &&synth::declare::Declared| {
+        let mut excluded = left.get(&Reason::Excluded).into_iter().flatten();
+        excluded.any(|edge| declared.matches(&edge.key))
+    };
+    for declared in choices.exclude.iter().filter(|declared| !is_used(declared)) {
+        writeln!(err, "warning: {}: no observed edge is that one, so nothing is excluded", declared.origin)?;
     }
     for finding in &plan.findings {
         writeln!(err, "warning: {finding}")?;

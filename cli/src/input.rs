@@ -217,16 +217,27 @@ fn read_objects(paths: &[PathBuf]) -> anyhow::Result<Objects> {
             bail!("{}: no .yaml, .yml or .json file in this directory", path.display());
         }
         for file in files {
-            let bytes = fs::read(&file).with_context(|| file.display().to_string())?;
-            let text = String::from_utf8(bytes)
-                .map_err(|error| anyhow::anyhow!("{}: not UTF-8 text: {}", file.display(), error.utf8_error()))?;
-            if text.trim().is_empty() {
-                bail!("{}: the file is empty", file.display());
+            match read_text(&file) {
+                Ok(text) => objects.load(&file.display().to_string(), &text),
+                // One file of many costs no others.
+                Err(error) if path.is_dir() => objects.problems.push(Problem {
+                    origin: Origin { file: file.display().to_string().into(), line: 0 },
+                    message: format!("{error:#}"),
+                    object: None,
+                    unquoted: None,
+                }),
+                Err(error) => return Err(error.context(file.display().to_string())),
             }
-            objects.load(&file.display().to_string(), &text);
         }
     }
     Ok(objects)
+}
+
+fn read_text(file: &Path) -> anyhow::Result<String> {
+    let text = String::from_utf8(fs::read(file)?)
+        .map_err(|error| anyhow::anyhow!("not UTF-8 text: {}", error.utf8_error()))?;
+    anyhow::ensure!(!text.trim().is_empty(), "the file is empty");
+    Ok(text)
 }
 
 /// A file as it is; of a directory, all manifests in it and below it, sorted.

@@ -50,6 +50,7 @@ pub(crate) fn run(args: &ReachArgs, out: &mut impl Write) -> anyhow::Result<Exit
     let cluster = input::cluster(&args.cluster, Unnamed::Live, args.quiet)?;
     let proposed = input::proposed(&args.policies)?;
     let inventory = &cluster.inventory;
+    selection.is_there(inventory, proposed.as_ref().map(|proposed| &proposed.inventory))?;
     let set = input::policies(inventory, proposed.as_ref().map(|proposed| &proposed.inventory));
     if args.exposure {
         let mut exposures = exposure::analyse(set, inventory, (&args.plugin).into());

@@ -5,6 +5,7 @@
 //! ```
 
 mod budget;
+mod change;
 mod comment;
 mod facts;
 mod fill;
@@ -17,7 +18,7 @@ mod verdict;
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use synth::check::{check, unisolated};
@@ -52,6 +53,7 @@ pub(crate) fn run(args: &ReportArgs, out: &mut impl Write) -> anyhow::Result<Exi
     if outputs.into_iter().flatten().filter(|path| path.as_os_str() == "-").count() > 1 {
         bail!("only one of --html, --markdown and --sarif can go to stdout: give the others a file");
     }
+    own_files(args)?;
     let ignores = Ignores::read(&args.ignored.files)?;
     let log = input::logs(args.flows.all())?;
     let cluster = input::cluster_with(&args.cluster, log.as_ref(), Unnamed::Live, args.quiet)?;
@@ -146,12 +148,17 @@ pub(crate) fn run(args: &ReportArgs, out: &mut impl Write) -> anyhow::Result<Exi
         observed: &observed,
         change,
     };
-    let verdict = verdict::verdict(&facts);
+    let rows = facts.change.as_ref().map(|change| change::Change::new(&facts, change));
+    let verdict = verdict::verdict(&facts, rows.as_ref());
     if let Some(path) = &args.html {
-        write_to(path, out, |out| Ok(out.write_all(page::page(&fill::fill(&facts, &verdict))?.as_bytes())?))?;
+        write_to(path, out, |out| {
+            Ok(out.write_all(page::page(&fill::fill(&facts, rows.as_ref(), &verdict))?.as_bytes())?)
+        })?;
     }
     if let Some(path) = &args.markdown {
-        write_to(path, out, |out| Ok(out.write_all(comment::comment(&facts, &verdict, &args.marker).as_bytes())?))?;
+        write_to(path, out, |out| {
+            Ok(out.write_all(comment::comment(&facts, rows.as_ref(), &verdict, &args.marker).as_bytes())?)
+        })?;
     }
     if let Some(path) = &args.sarif {
         write_to(path, out, |mut out| sarif::write(&mut out, "report", &rules, sorted.items(), sorted.ignored()))?;
@@ -169,6 +176,23 @@ pub(crate) fn run(args: &ReportArgs, out: &mut impl Write) -> anyhow::Result<Exi
         writeln!(io::stderr(), "{}", verdict.headline)?;
     }
     Ok(if refused || traffic.unreadable().is_some() { Exit::Unusable } else { verdict.exit() })
+}
+
+/// Refuses outputs that would replace what is read, or each other.
+fn own_files(args: &ReportArgs) -> anyhow::Result<()> {
+    let flows = args.flows.all();
+    let read =
+        flows.pcaps.iter().chain(flows.logs).chain(&args.cluster.clusters).chain(&args.policies).chain(&args.base);
+    let mut taken: Vec<PathBuf> = read.chain(&args.ignored.files).filter_map(|path| path.canonicalize().ok()).collect();
+    for (option, path) in [("--html", &args.html), ("--markdown", &args.markdown), ("--sarif", &args.sarif)] {
+        let Some(path) = path.as_ref().filter(|path| path.as_os_str() != "-") else { continue };
+        let there = path.canonicalize().unwrap_or_else(|_| std::path::absolute(path).unwrap_or_else(|_| path.clone()));
+        if taken.contains(&there) {
+            bail!("{option} {}: it is read here, or written already", path.display());
+        }
+        taken.push(there);
+    }
+    Ok(())
 }
 
 /// Writes to a file, or to stdout for `-`.

@@ -69,6 +69,27 @@ impl Selection {
             || inventory.workloads.keys().any(|workload| self.has(workload, inventory) && selects(workload))
     }
 
+    /// Refuses what nothing in the input has: a name with a mistake in it would leave out everything, without a word.
+    ///
+    /// # Errors
+    /// A namespace that no object is in, or labels that no pod has.
+    pub(crate) fn is_there(&self, inventory: &Inventory, more: Option<&Inventory>) -> anyhow::Result<()> {
+        let all = || std::iter::once(inventory).chain(more);
+        if let Some(namespace) = &self.namespace {
+            let has = |inventory: &Inventory| {
+                inventory.namespaces.labels(namespace).is_some()
+                    || inventory.workloads.keys().any(|workload| workload.namespace == *namespace)
+                    || inventory.policies.iter().any(|policy| policy.namespace == *namespace)
+            };
+            anyhow::ensure!(all().any(has), "-n {namespace}: the input has no such namespace");
+        }
+        if let Some(selector) = &self.selector {
+            let has = |inventory: &Inventory| inventory.pods.iter().any(|pod| selector.matches(&pod.labels));
+            anyhow::ensure!(all().any(has), "-l {selector}: no pod of the input has these labels");
+        }
+        Ok(())
+    }
+
     /// Whether nothing is left out.
     pub(crate) fn is_everything(&self) -> bool {
         self.namespace.is_none() && self.selector.is_none()

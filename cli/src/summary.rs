@@ -138,7 +138,7 @@ pub(crate) fn traffic(traffic: &Traffic, doubts: &Doubts, cluster: &Cluster) -> 
     }
     unused(cluster, None)?;
     if tally.decoded.frames > 0 && doubts.conversations == 0 {
-        writeln!(err, "no flows: none of the frames belongs to a conversation")?;
+        writeln!(err, "no flows: no conversation in what was read, or none in the time that was asked for")?;
     }
     if doubts.guessed > 0 {
         writeln!(
@@ -163,7 +163,7 @@ pub(crate) fn traffic(traffic: &Traffic, doubts: &Doubts, cluster: &Cluster) -> 
         )?;
     }
     // Above 5 % the dump and the capture are of different times or clusters.
-    if doubts.unresolved * 20 > doubts.conversations {
+    if doubts.is_of_another() {
         writeln!(
             err,
             "warning: dump and capture do not fit together: more than 5 % of the conversations are unresolved"

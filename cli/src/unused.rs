@@ -145,6 +145,7 @@ pub(crate) fn run(args: &UnusedArgs, out: &mut impl Write) -> anyhow::Result<Exi
     let log = input::logs(args.flows.all())?;
     let cluster = input::cluster_with(&args.cluster, log.as_ref(), Unnamed::Live, args.quiet)?;
     let proposed = input::proposed(&args.policies)?;
+    selection.is_there(&cluster.inventory, proposed.as_ref().map(|proposed| &proposed.inventory))?;
     let inventory = &cluster.inventory;
     if inventory.pods.is_empty() {
         bail!(

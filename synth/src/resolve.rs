@@ -70,6 +70,14 @@ pub struct Doubts {
     pub ambiguous: u64,
 }
 
+impl Doubts {
+    /// Whether the objects and the traffic seem to be of different times or clusters: more than 5 % of the conversations are
+    /// unresolved.
+    pub fn is_of_another(&self) -> bool {
+        self.unresolved * 20 > self.conversations
+    }
+}
+
 /// What resolving gives.
 #[derive(Debug, Clone, Default)]
 pub struct Resolved {

@@ -55,8 +55,8 @@ pub struct RuleChange {
 /// A policy that changed as a whole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PolicyChange {
-    /// Added, removed; widened, narrowed or changed where the pods that it selects, or the directions that it isolates, are
-    /// others.
+    /// Added, removed, or changed: it selects other pods or isolates other directions. Neither is wider or narrower: whoever is
+    /// isolated by it may do less, and whoever its rules are for may do more.
     pub change: Change,
     /// In the old set.
     pub old: Option<PolicyIndex>,
@@ -193,15 +193,8 @@ impl Revision {
 /// Whether a policy of one name selects other pods, or isolates other directions.
 fn subject(old: &Policy, new: &Policy) -> Option<Change> {
     let directions = |policy: &Policy| Direction::ALL.map(|direction| policy.rules(direction).is_some());
-    let (was, is) = (directions(old), directions(new));
-    let more = is.iter().zip(was).any(|(is, was)| *is && !was) || !selects(&old.subject, &new.subject);
-    let less = was.iter().zip(is).any(|(was, is)| *was && !is) || !selects(&new.subject, &old.subject);
-    match (more, less) {
-        (false, false) => None,
-        (true, false) => Some(Change::Widened),
-        (false, true) => Some(Change::Narrowed),
-        (true, true) => Some(Change::Changed),
-    }
+    let alike = directions(old) == directions(new) && old.subject == new.subject;
+    (!alike).then_some(Change::Changed)
 }
 
 /// Whether one rule allows, by what is written, all that another does.

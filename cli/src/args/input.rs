@@ -7,9 +7,10 @@ use ipnet::IpNet;
 
 /// Where flows come from.
 #[derive(Debug, clap::Args)]
+#[command(group = clap::ArgGroup::new("traffic").args(["pcaps", "logs"]).required(true).multiple(true))]
 pub(crate) struct FlowInput {
     /// Captures: pcap or pcapng, plain or compressed with gzip or zstd; `-` for stdin
-    #[arg(long = "pcap", value_name = "FILE", num_args = 1.., required_unless_present = "logs")]
+    #[arg(long = "pcap", value_name = "FILE", num_args = 1..)]
     pcaps: Vec<PathBuf>,
     /// Flow logs, as `record` and `merge` write them; several count as one
     #[arg(long = "log", value_name = "LOG", num_args = 1..)]

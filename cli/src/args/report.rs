@@ -30,7 +30,7 @@ pub(crate) struct ReportArgs {
     #[arg(long, value_name = "TEXT")]
     pub(crate) title: Option<String>,
     /// The name in the hidden mark by which a later comment replaces this one
-    #[arg(long, value_name = "NAME", default_value = "policies")]
+    #[arg(long, value_name = "NAME", default_value = "policies", value_parser = marker)]
     pub(crate) marker: String,
     /// What was watched: a node, a namespace, or a label selector; everything where absent
     #[arg(long, value_name = "NODE|NS|SELECTOR", num_args = 1..)]
@@ -47,4 +47,13 @@ pub(crate) struct ReportArgs {
     /// No summary, only errors
     #[arg(short, long)]
     pub(crate) quiet: bool,
+}
+
+/// A name that can stand in a comment of HTML.
+fn marker(text: &str) -> Result<String, String> {
+    let fits = |letter: char| letter.is_ascii_alphanumeric() || "-_./".contains(letter);
+    match !text.is_empty() && text.len() <= 100 && text.chars().all(fits) && !text.contains("--") {
+        true => Ok(text.to_string()),
+        false => Err("up to 100 letters, digits and any of - _ . / without two hyphens in a row".to_string()),
+    }
 }

@@ -224,14 +224,22 @@ struct Known<'a> {
 }
 
 impl Known<'_> {
+    /// What a policy that is written anew loses is said.
+    fn with_losses(&self, mut words: Vec<String>) -> Vec<String> {
+        if self.text.lines().any(|line| line.trim() == "annotations:") {
+            words.push("annotations added by hand go".to_string());
+        }
+        words
+    }
+
     fn updated(&self, planned: &Planned, wanted: Wanted<'_>) -> Part {
         let old = &self.written.policy;
         let is_equal = old.clone().without_places() == planned.policy;
         let text = render(planned);
         match is_equal {
             true if !wanted.refresh || self.text == text => Part::Stays,
-            true => Part::Replaced(text, vec!["comments".to_string()]),
-            false => Part::Replaced(text, change::changes(old, &planned.policy, wanted.inventory)),
+            true => Part::Replaced(text, self.with_losses(vec!["comments".to_string()])),
+            false => Part::Replaced(text, self.with_losses(change::changes(old, &planned.policy, wanted.inventory))),
         }
     }
 }

@@ -1,8 +1,7 @@
 //! What would change, on stderr.
 
-use std::env;
 use std::fmt;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 
 use synth::render::thousands;
 
@@ -60,13 +59,6 @@ impl Changes {
             writeln!(err, "Plan: {added} to add, {changed} to change, {removed} to remove")
         }
     }
-}
-
-/// Whether stderr takes colours: it is a terminal, and nobody said no (<https://no-color.org>).
-pub(crate) fn is_coloured() -> bool {
-    let refused = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    let is_dumb = env::var_os("TERM").is_some_and(|value| value == "dumb");
-    io::stderr().is_terminal() && !refused && !is_dumb
 }
 
 #[cfg(test)]

@@ -25,7 +25,7 @@ pub(crate) struct Scope<'a> {
     pub(crate) plan: &'a Plan,
     /// What was watched.
     pub(crate) watched: &'a Watched,
-    /// Whether all input could be read.
+    /// Whether all input could be read, and cluster and traffic fit together.
     pub(crate) is_complete: bool,
 }
 
@@ -53,7 +53,7 @@ impl Scope<'_> {
             return Fate::Elsewhere;
         }
         if !self.is_complete {
-            return Fate::Stays("not all input could be read");
+            return Fate::Stays("not all input could be read, or it does not fit together");
         }
         if self.plan.policies.iter().all(|planned| planned.workloads.is_empty()) {
             return Fate::Stays("nothing was learned");

@@ -9,6 +9,7 @@ use synth::render::count;
 use synth::revision::Change;
 
 use super::budget::{self, fit};
+use super::change as change_rows;
 use super::facts::Facts;
 use super::unseen::unseen;
 use super::verdict::{Status, Verdict};
@@ -25,21 +26,26 @@ const CELL: usize = 360;
 const ELSEWHERE: &str = "see `ringfence report --html`";
 
 /// The comment, always below 65,000 characters.
-pub(super) fn comment(facts: &Facts<'_>, verdict: &Verdict, marker: &str) -> String {
-    let marker: String =
-        marker.chars().filter(|letter| letter.is_ascii_alphanumeric() || "-_./".contains(*letter)).collect();
-    let mut parts = vec![budget::Part::Text(head(facts, verdict, &marker))];
+pub(super) fn comment(
+    facts: &Facts<'_>,
+    rows: Option<&change_rows::Change>,
+    verdict: &Verdict,
+    marker: &str,
+) -> String {
+    let mut parts = vec![budget::Part::Text(head(facts, verdict, marker))];
     match &facts.change {
         Some(change) => {
             parts.extend(change::breaks(facts, change));
-            parts.extend(change::opens(facts, change));
-            parts.push(change::rules(facts, change));
+            if let Some(rows) = rows {
+                parts.extend(change::opens(rows));
+                parts.push(change::rules(rows));
+            }
             parts.extend(change::addresses(facts, change));
         }
         None => parts.extend(standing::denied(facts)),
     }
     parts.push(blind(facts));
-    parts.extend(standing::folded(facts));
+    parts.extend(standing::folded(facts, rows));
     parts.push(budget::Part::Text(foot(facts)));
     fit(&parts, LIMIT, ELSEWHERE)
 }
@@ -53,6 +59,7 @@ fn cell(text: &str) -> String {
 
 fn head(facts: &Facts<'_>, verdict: &Verdict, marker: &str) -> String {
     let sign = match verdict.status {
+        Status::Safe if verdict.opens => "⚠️",
         Status::Safe => "✅",
         Status::Denies => "❌",
         Status::Insufficient | Status::Unread | Status::Findings => "⚠️",

@@ -11,6 +11,7 @@ use capture::Outcome;
 use synth::part::{Part, PolicyIndex};
 use synth::review::Reviewed;
 
+use super::change::Change;
 use super::facts::Facts;
 use super::fold::{Spot, fold};
 use super::layout::{HEIGHT, Thing, layout, width_of};
@@ -25,7 +26,7 @@ const MACHINES: &str = "nodes";
 const UNKNOWN: &str = "not resolved";
 
 /// The page's data.
-pub(super) fn fill(facts: &Facts<'_>, verdict: &super::verdict::Verdict) -> Page {
+pub(super) fn fill<'c>(facts: &Facts<'_>, change: Option<&'c Change>, verdict: &super::verdict::Verdict) -> Page<'c> {
     let folded = fold(&facts.review, facts.inventory);
     let index = PolicyIndices::new(facts);
     let mut nodes = endpoints::nodes(facts, &folded, &index);
@@ -61,6 +62,7 @@ pub(super) fn fill(facts: &Facts<'_>, verdict: &super::verdict::Verdict) -> Page
             policies: facts.names.policies.clone(),
         },
         coverage: coverage::coverage(facts),
+        change,
         namespaces: boxes,
         nodes,
         edges: folded.edges.iter().map(|(client, server, edges)| edge(*client, *server, edges, &index)).collect(),

@@ -3,15 +3,19 @@
 
 use serde::Serialize;
 
+use super::change::Change;
+
 /// All of it.
 #[derive(Debug, Serialize)]
-pub(super) struct Page {
+pub(super) struct Page<'c> {
     pub(super) schema: u32,
     pub(super) tool: String,
     pub(super) title: Option<String>,
     pub(super) verdict: Verdict,
     pub(super) inputs: Inputs,
     pub(super) coverage: Coverage,
+    /// What proposed policies change.
+    pub(super) change: Option<&'c Change>,
     /// Boxes of the map: namespaces, nodes, what is outside.
     pub(super) namespaces: Vec<Area>,
     pub(super) nodes: Vec<Node>,

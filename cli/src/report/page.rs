@@ -29,6 +29,7 @@ const SCRIPTS: &[&str] = &[
     include_str!("page/lists.js"),
     include_str!("page/rows.js"),
     include_str!("page/sources.js"),
+    include_str!("page/change.js"),
     include_str!("page/workload.js"),
     include_str!("page/edge.js"),
     include_str!("page/policy.js"),
@@ -44,7 +45,7 @@ const SCRIPTS: &[&str] = &[
 ///
 /// # Errors
 /// None in practice: the data is text and numbers.
-pub(super) fn page(data: &Page) -> anyhow::Result<String> {
+pub(super) fn page(data: &Page<'_>) -> anyhow::Result<String> {
     let script = format!("(() => {{\n\"use strict\";\n{}}})();\n", SCRIPTS.concat());
     // In this order, so that nothing of the data is taken for a mark.
     let marks = [

@@ -6,6 +6,7 @@ use synth::platform::Limit;
 use synth::render::count;
 use synth::unused::gate::shortcomings;
 
+use super::change::Change;
 use super::facts::Facts;
 use crate::exit::Exit;
 
@@ -48,6 +49,8 @@ pub(super) struct Verdict {
     pub(super) headline: String,
     /// One sentence or two.
     pub(super) detail: String,
+    /// Whether something opens that nobody was seen to need.
+    pub(super) opens: bool,
     /// Why the evidence does not suffice.
     pub(super) missing: Vec<String>,
 }
@@ -65,7 +68,7 @@ impl Verdict {
 }
 
 /// Comes to a verdict.
-pub(super) fn verdict(facts: &Facts<'_>) -> Verdict {
+pub(super) fn verdict(facts: &Facts<'_>, change: Option<&Change>) -> Verdict {
     let of = |kind: Kind| facts.edges().filter(|finding| finding.kind == kind).count() as u64;
     let (denied, broken, unenforced) = (of(Kind::WouldDeny), of(Kind::Broken), of(Kind::NotEnforced));
     let nothing_enforces = facts.limits.iter().find(|finding| finding.limit == Limit::NotEnforced);
@@ -113,10 +116,19 @@ pub(super) fn verdict(facts: &Facts<'_>) -> Verdict {
         let detail = format!("Nothing that was seen is denied, but that says little: {}.", missing.join("; "));
         (Status::Insufficient, "Insufficient evidence".to_string(), detail)
     } else {
-        let headline = if facts.proposed { "Safe to merge" } else { "Nothing that was seen is denied" };
-        (Status::Safe, headline.to_string(), format!("{seen}, and none is denied."))
+        // Safe is what breaks nothing; what it opens is for whoever reads to judge.
+        let opens = change.map_or(0, Change::unneeded) as u64;
+        let (headline, more) = match (facts.proposed, opens) {
+            (false, _) => ("Nothing that was seen is denied".to_string(), String::new()),
+            (true, 0) => ("Safe to merge".to_string(), String::new()),
+            (true, opens) => (
+                format!("Safe to merge, but opens what nobody was seen to need ({})", crate::summary::number(opens)),
+                " What opens is listed.".to_string(),
+            ),
+        };
+        (Status::Safe, headline, format!("{seen}, and none is denied.{more}"))
     };
-    Verdict { status, headline, detail, missing }
+    Verdict { status, headline, detail, opens: change.is_some_and(|change| change.unneeded() > 0), missing }
 }
 
 fn plural(count: u64, one: &str, many: &str) -> String {

@@ -125,11 +125,11 @@ fn policies_as_a_whole() {
         (
             "podSelector: {}, ingress: []",
             "podSelector: {}, policyTypes: [Ingress, Egress]",
-            Some(Change::Widened),
+            Some(Change::Changed),
             "it isolates more",
         ),
-        ("podSelector: {matchLabels: {a: b}}", "podSelector: {}", Some(Change::Widened), "it selects more"),
-        ("podSelector: {}", "podSelector: {matchLabels: {a: b}}", Some(Change::Narrowed), "it selects less"),
+        ("podSelector: {matchLabels: {a: b}}", "podSelector: {}", Some(Change::Changed), "it selects more"),
+        ("podSelector: {}", "podSelector: {matchLabels: {a: b}}", Some(Change::Changed), "it selects less"),
         (
             "podSelector: {matchLabels: {a: c}}",
             "podSelector: {matchLabels: {a: b}}",

@@ -72,7 +72,9 @@ pub(super) fn redundant(
 
     let mut found = Vec::new();
     if complete {
-        let mut search = Search { set, sizes: &sizes, basis: Basis::Structure, dead, removed: removed.clone() };
+        let none = BTreeSet::new();
+        let mut search =
+            Search { set, sizes: &sizes, basis: Basis::Structure, dead, idle: &none, removed: removed.clone() };
         if !by_name {
             found.extend(search.cluster(rules, &[&made_up]));
         }
@@ -82,13 +84,29 @@ pub(super) fn redundant(
     }
     dead.iter().for_each(|part| removed.insert(*part));
     if has_pods {
-        let mut search = Search { set, sizes: &sizes, basis: Basis::Today, dead: &[], removed: removed.clone() };
+        let idle = idle(set, inventory);
+        let mut search =
+            Search { set, sizes: &sizes, basis: Basis::Today, dead: &[], idle: &idle, removed: removed.clone() };
         let today: Vec<&Classes<'_>> = today.iter().collect();
         found.extend(search.cluster(rules, &today));
         found.extend(search.network(rules, &today));
         *removed = search.removed;
     }
     (found, sizes)
+}
+
+/// NetworkPolicies that select pods, and none that is not over.
+fn idle(set: PolicySet<'_>, inventory: &Inventory) -> BTreeSet<PolicyIndex> {
+    let mut idle = BTreeSet::new();
+    for (index, policy) in set.network.iter().enumerate() {
+        let pods = inventory.pods.iter();
+        let mut selected =
+            pods.filter(|pod| pod.namespace == policy.namespace && policy.subject.matches(&pod.labels)).peekable();
+        if selected.peek().is_some() && selected.all(|pod| pod.finished) {
+            idle.insert(PolicyIndex::Network(index));
+        }
+    }
+    idle
 }
 
 /// The ways in which network plugins read the policies, where it is not said which: what a rule for addresses allows
@@ -146,6 +164,8 @@ struct Search<'s> {
     basis: Basis,
     /// What selects nothing today: nobody relies on it, and it is nothing to find either.
     dead: &'s [Part],
+    /// Policies whose pods are all over: of what they will allow, today's pods say nothing.
+    idle: &'s BTreeSet<PolicyIndex>,
     removed: Removed,
 }
 
@@ -172,6 +192,7 @@ impl Search<'_> {
         let mut found = Vec::new();
         let mut ours: Vec<(Part, Shape)> =
             rules.iter().copied().filter(|(rule, _)| matches!(rule.policy, PolicyIndex::Network(_))).collect();
+        ours.retain(|(rule, _)| !self.idle.contains(&rule.policy));
         // Of two that say the same the later one goes.
         ours.sort_by_key(|(rule, _)| (self.sizes.get(rule).copied().unwrap_or_default(), std::cmp::Reverse(*rule)));
         for (rule, _) in &ours {
@@ -201,7 +222,7 @@ impl Search<'_> {
         for index in (0..set.network.len()).rev() {
             let part = Part::policy(PolicyIndex::Network(index));
             let policy = &set.network[index];
-            if others.contains(part) {
+            if others.contains(part) || self.idle.contains(&part.policy) {
                 continue;
             }
             let of = |direction: &Direction| policy.rules(*direction);

@@ -1,17 +1,14 @@
 //! What a change breaks and opens, the rules that changed, and why each address.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use synth::check::Kind;
-use synth::diff::Side;
-use synth::endpoint::Workload;
-use synth::part::{Part, PolicyIndex};
+use synth::part::PolicyIndex;
 use synth::policy::{AnyPolicy, Direction, Peer};
-use synth::revision::{Change, RuleChange};
-use synth::words;
 
-use super::{cell, place, row, seen, table};
+use super::{cell, row, seen, table};
 use crate::report::budget;
+use crate::report::change::{Change, Pair, Rule};
 use crate::report::facts::{self, Facts};
 use crate::summary::number;
 
@@ -37,60 +34,29 @@ pub(super) fn breaks(facts: &Facts<'_>, change: &facts::Change<'_>) -> Vec<budge
 }
 
 /// Connectivity that is new, what nobody was seen to need first.
-pub(super) fn opens(facts: &Facts<'_>, change: &facts::Change<'_>) -> Vec<budget::Part> {
-    let mut rows = Vec::new();
-    // What is open altogether is said once.
-    let open = |side: &Side<'_>, direction| matches!(side, Side::Workload(workload) if change.diff.opened.contains(&(*workload, direction)));
-    let is_open = |gained: &synth::diff::Change<'_>| {
-        open(&gained.client, Direction::Egress) || open(&gained.server, Direction::Ingress)
-    };
-    for gained in change.diff.gained.iter().filter(|gained| !is_open(gained)) {
-        let observed = facts.observed.touches(gained);
-        let mut ports = gained.allowed.to_string();
-        if !gained.unknown.is_empty() {
-            ports = format!("{ports} perhaps {}", gained.unknown).trim_start().to_string();
-        }
-        let outside = matches!((&gained.client, &gained.server), (Side::Outside(_), _) | (_, Side::Outside(_)));
-        let text = row(&[
-            cell(&gained.client.to_string()),
-            cell(&gained.server.to_string()),
-            cell(&ports),
-            if observed { "seen".to_string() } else { "**never seen**".to_string() },
-        ]);
-        rows.push((observed, !outside, text));
-    }
-    rows.sort();
-    let everything = change.diff.opened.iter().map(|(workload, direction)| {
-        let workload = cell(&workload.to_string());
-        let (client, server) = match direction {
-            Direction::Ingress => ("anyone whose own policies allow it".to_string(), workload),
-            Direction::Egress => (workload, "anyone whose own policies allow it".to_string()),
+pub(super) fn opens(change: &Change) -> Vec<budget::Part> {
+    let text = |pair: &Pair| {
+        let seen = match pair.seen {
+            Some(true) => "seen",
+            Some(false) => "**never seen**",
+            None => "",
         };
-        row(&[client, server, format!("all: no longer isolated for {direction}"), String::new()])
-    });
-    let rows: Vec<String> = everything.chain(rows.into_iter().map(|(.., text)| text)).collect();
-    let count = rows.len();
-    let mut parts = match count {
-        0 => vec![budget::Part::Text(
-            "\n### What opens\n\nNothing: whatever can connect after it could before.\n".to_string(),
-        )],
-        _ => vec![table(
+        row(&[cell(&pair.client), cell(&pair.server), cell(&pair.ports), seen.to_string()])
+    };
+    let rows: Vec<String> = change.opens.iter().map(text).collect();
+    let mut parts = match rows.len() {
+        0 => vec![budget::Part::Text("\n### What opens\n\nNothing.\n".to_string())],
+        count => vec![table(
             &format!("### What opens ({})", number(count as u64)),
             &["Client", "Server", "Ports", "Traffic"],
             rows,
             "openings",
         )],
     };
-    let names = |set: &BTreeSet<(&Workload, Direction)>| -> Vec<String> {
-        let mut directions: BTreeMap<&Workload, Vec<&str>> = BTreeMap::new();
-        set.iter().for_each(|(workload, direction)| directions.entry(workload).or_default().push(direction.name()));
-        let line =
-            |(workload, of): (&Workload, Vec<&str>)| format!("- {}: {}\n", cell(&workload.to_string()), of.join(", "));
-        directions.into_iter().map(line).collect()
-    };
+    let line = |(workload, directions): &(String, String)| format!("- {}: {directions}\n", cell(workload));
     parts.push(budget::Part::Rows {
         head: "\nIsolated from now on, so that only what rules allow can connect:\n".to_string(),
-        rows: names(&change.diff.isolated),
+        rows: change.isolated.iter().map(line).collect(),
         foot: String::new(),
         what: "workloads",
         is_table: false,
@@ -98,75 +64,38 @@ pub(super) fn opens(facts: &Facts<'_>, change: &facts::Change<'_>) -> Vec<budget
     parts
 }
 
-/// Rules that changed.
-pub(super) fn rules(facts: &Facts<'_>, change: &facts::Change<'_>) -> budget::Part {
-    let mut rows: Vec<(String, String)> = Vec::new();
-    for policy in &change.revision.policies {
-        let (set, index) = match (policy.new, policy.old) {
-            (Some(new), _) => (facts.set, new),
-            (None, Some(old)) => (change.before, old),
-            (None, None) => continue,
-        };
-        let id = Part::policy(index).of(set).id();
-        let what = match policy.change {
-            Change::Added => "the policy is new",
-            Change::Removed => "the policy is gone",
-            Change::Widened => "it selects more pods, or isolates another direction",
-            Change::Narrowed => "it selects fewer pods, or no longer isolates a direction",
-            Change::Changed => "it selects other pods, or is asked in another order",
-        };
-        let text = row(&[sign(policy.change), cell(&id), what.to_string(), place(Part::policy(index), set)]);
-        rows.push((id, text));
-    }
-    for rule in &change.revision.rules {
-        let (set, part) = match (rule.new, rule.old) {
-            (Some(new), _) => (facts.set, new),
-            (None, Some(old)) => (change.before, old),
-            (None, None) => continue,
-        };
-        let direction = part.direction.map_or("", Direction::name);
-        let mut text = format!("{direction} {}", cell(&words::allows(part, set)));
-        if let (Some(old), Some(_)) = (rule.old, rule.new) {
-            text += &format!("<br>was: {}", cell(&words::allows(old, change.before)));
+/// Policies and rules that changed.
+pub(super) fn rules(change: &Change) -> budget::Part {
+    let text = |rule: &Rule| {
+        let mut what = cell(&rule.text);
+        if let Some(was) = &rule.was {
+            what += &format!("<br>was: {}", cell(was));
         }
-        let id = part.of(set).id();
-        let text = row(&[sign(rule.change), cell(&id), text, evidence(facts, change, rule)]);
-        rows.push((id, text));
-    }
-    if rows.is_empty() {
+        let evidence = rule.evidence.as_deref().map(cell);
+        let note = rule.note.map(|note| format!("**{note}**"));
+        let seen: Vec<String> = [evidence, note].into_iter().flatten().collect();
+        // A policy as a whole has no evidence; where it is says more.
+        let last = match (seen.is_empty(), &rule.place) {
+            (true, Some(place)) => cell(place),
+            _ => seen.join("; "),
+        };
+        row(&[sign(rule.change), cell(&rule.policy), what, last])
+    };
+    if change.rules.is_empty() {
         return budget::Part::Text("\n### Rules\n\nNo rule changes.\n".to_string());
     }
-    // Each policy, then its rules.
-    rows.sort_by(|(one, _), (other, _)| one.cmp(other));
-    let rows = rows.into_iter().map(|(_, text)| text).collect();
-    table("### Rules", &["", "Policy", "Rule", "Evidence"], rows, "rules")
+    table("### Rules", &["", "Policy", "Rule", "Evidence"], change.rules.iter().map(text).collect(), "rules")
 }
 
-fn sign(change: Change) -> String {
-    match change {
-        Change::Added => "➕ added",
-        Change::Removed => "➖ removed",
-        Change::Widened => "🔺 widened",
-        Change::Narrowed => "🔻 narrowed",
-        Change::Changed => "✏️ changed",
-    }
-    .to_string()
-}
-
-/// What was seen of the rule; of one that allows more, whether anything needs that.
-fn evidence(facts: &Facts<'_>, change: &facts::Change<'_>, rule: &RuleChange) -> String {
-    let find = |review: &synth::review::Review<'_>, part: Option<Part>| {
-        review.rules.iter().find(|used| Some(used.rule) == part).cloned()
+fn sign(change: &str) -> String {
+    let mark = match change {
+        "added" => "➕",
+        "removed" => "➖",
+        "widened" => "🔺",
+        "narrowed" => "🔻",
+        _ => "✏️",
     };
-    let (old, new) = (find(&change.review, rule.old), find(&facts.review, rule.new));
-    let Some(new) = new else {
-        let used = old.as_ref().and_then(|old| change.review.evidence(old));
-        return used.map_or("nothing used it".to_string(), |used| cell(&format!("used by {used}")));
-    };
-    let Some(text) = facts.review.evidence(&new) else { return "**no traffic that needs it**".to_string() };
-    let more = old.is_some_and(|old| new.edges.iter().all(|edge| old.edges.contains(edge)));
-    let more = if more && rule.change != Change::Narrowed { "; **nothing seen needs what is new**" } else { "" };
-    format!("{}{more}", cell(&text))
+    format!("{mark} {change}")
 }
 
 /// Each range that a new or wider rule names, and why.

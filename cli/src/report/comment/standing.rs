@@ -1,12 +1,11 @@
 //! What holds without a change too: findings, and what only some want to read.
 
 use synth::check::Kind;
-use synth::diff::Side;
-use synth::policy::Direction;
 
 use super::{cell, place, row, seen, table};
 use crate::finding::Severity;
 use crate::report::budget;
+use crate::report::change::{Change, Pair};
 use crate::report::facts::{self, Facts};
 use crate::summary::number;
 
@@ -34,7 +33,7 @@ pub(super) fn denied(facts: &Facts<'_>) -> Vec<budget::Part> {
 }
 
 /// What only some want to read.
-pub(super) fn folded(facts: &Facts<'_>) -> Vec<budget::Part> {
+pub(super) fn folded(facts: &Facts<'_>, change: Option<&Change>) -> Vec<budget::Part> {
     let details = |summary: String, columns: &[&str], rows: Vec<String>, what: &'static str| {
         let line = format!("| {} |\n|{}\n", columns.join(" | "), "---|".repeat(columns.len()));
         let head = format!("\n<details><summary>{summary}</summary>\n\n{line}");
@@ -69,23 +68,8 @@ pub(super) fn folded(facts: &Facts<'_>) -> Vec<budget::Part> {
         .filter(|finding| finding.kind == Kind::Uncovered)
         .map(|finding| row(&[cell(&finding.edge.key.to_string()), seen(finding.evidence)]))
         .collect();
-    let isolated = |side: &Side<'_>, direction| {
-        let change = facts.change.as_ref();
-        matches!(side, Side::Workload(workload) if change.is_some_and(|it| it.diff.isolated.contains(&(*workload, direction))))
-    };
-    // What is isolated from now on is said once, and that of each pair of everybody.
-    let is_new = |lost: &synth::diff::Change<'_>| {
-        isolated(&lost.client, Direction::Egress) || isolated(&lost.server, Direction::Ingress)
-    };
-    let closed: Vec<String> = facts
-        .change
-        .iter()
-        .flat_map(|change| &change.diff.lost)
-        .filter(|lost| !is_new(lost) && !facts.observed.touches(lost))
-        .map(|lost| {
-            row(&[cell(&lost.client.to_string()), cell(&lost.server.to_string()), cell(&lost.allowed.to_string())])
-        })
-        .collect();
+    let pair = |pair: &Pair| row(&[cell(&pair.client), cell(&pair.server), cell(&pair.ports)]);
+    let closed: Vec<String> = change.into_iter().flat_map(|change| &change.closes).map(pair).collect();
     let limits: Vec<String> = facts
         .limits
         .iter()

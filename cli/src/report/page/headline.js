@@ -55,6 +55,6 @@ function markTab() {
     byId(`tab-${name}`).tabIndex = chosen ? 0 : -1;
     byId(`view-${name}`).hidden = !chosen;
   }
-  // The coverage is not filtered.
-  byId("legend").parentElement.hidden = state.tab === "coverage" || data.edges.length === 0;
+  // What was watched and what changes is not filtered.
+  byId("legend").parentElement.hidden = ["coverage", "change"].includes(state.tab) || data.edges.length === 0;
 }

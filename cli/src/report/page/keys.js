@@ -2,7 +2,7 @@
 
 const KEYS = [
   ["/", "search"],
-  ["1 – 6", "map, findings, workloads, edges, policies, coverage"],
+  ["1 – 7", "map, findings, workloads, edges, policies, coverage, and what changes"],
   ["Arrows", "to the next workload of the map, or row of a table"],
   ["Shift + arrows", "move the map"],
   ["+ − 0", "closer, farther, everything"],

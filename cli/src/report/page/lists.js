@@ -187,9 +187,10 @@ function startLists() {
   function drawTab(changed) {
     const list = LISTS[state.tab];
     if (!list) {
-      if (state.tab === "coverage" && !made.coverage) {
-        byId("view-coverage").append(...coverageParts());
-        made.coverage = true;
+      const parts = { coverage: coverageParts, change: changeParts }[state.tab];
+      if (parts && !made[state.tab]) {
+        byId(`view-${state.tab}`).append(...parts());
+        made[state.tab] = true;
       }
       return;
     }

@@ -25,6 +25,7 @@ function beforePrint() {
       : null;
   };
   const parts = [
+    ...(data.change ? changeParts() : []),
     ...coverageParts().slice(0, 2),
     section("Findings", "findings", shown.findings),
     section("Workloads", "workloads", shown.nodes),

@@ -4,7 +4,7 @@
 const CHOICES = ["node", "edge", "policy", "finding"];
 const NOTHING = Object.fromEntries(CHOICES.map((key) => [key, null]));
 
-const TABS = ["map", "findings", "workloads", "edges", "policies", "coverage"];
+const TABS = ["map", "findings", "workloads", "edges", "policies", "coverage", ...(data.change ? ["change"] : [])];
 
 const state = {
   tab: "map",
