@@ -65,7 +65,7 @@ fn usage_by_the_name_of_the_plugin() {
         (&["--help"][..], "Usage: NAME [OPTIONS] <COMMAND>"),
         (&["flows", "--help"], "Usage: NAME flows "),
         (&["flows", "--colour"], "Usage: NAME flows "),
-        (&["flows"], "Usage: NAME flows --pcap <FILE>"),
+        (&["flows"], "Usage: NAME flows <--pcap <FILE>...|--log <LOG>...>"),
     ] {
         for (file, name) in [("kubectl-ringfence", "kubectl ringfence"), ("ringfence", "ringfence")] {
             let (said, usage) = (said(file, args), usage.replace("NAME", name));

@@ -148,14 +148,16 @@ fn next_to_nothing_is_said_to_be_that() {
     ]);
     let (run, found) = learned(directory.path(), "flows --pcap short.pcap");
     assert_eq!((&found["total"]["state"], &found["total"]["unseen_connections"]), (&json!("learning"), &json!(1.0)));
-    let line = "learning: watched for a moment only; about 100 % of connections would go to edges not seen yet\n";
+    let line =
+        "learning: watched for a moment only; each edge was seen once, so nothing can be told of those not seen\n";
     assert!(run.stderr.contains(line), "{}", run.stderr);
     let (run, found) = learned(directory.path(), "flows --pcap empty.pcap");
     assert_eq!((found, run.stderr.contains("learning")), (Value::Null, false));
     let (run, found) = learned(directory.path(), "flows --pcap refused.pcap");
     assert_eq!((&found["total"]["edges"], run.stderr.contains("learning")), (&json!(0), false));
     // Who checks policies does not learn, and who is quiet hears nothing.
-    let checked = run_in(directory.path(), "check --pcap short.pcap --summary checked.json");
+    fs::write(directory.path().join("pod.yaml"), "{kind: Pod, metadata: {name: web, namespace: shop}}").unwrap();
+    let checked = run_in(directory.path(), "check --pcap short.pcap --cluster pod.yaml --summary checked.json");
     assert!(!checked.stderr.contains("learning"), "{}", checked.stderr);
     let account = fs::read_to_string(directory.path().join("checked.json")).unwrap();
     assert!(!account.contains("completeness") && account.contains("conversations"), "{account}");

@@ -66,7 +66,8 @@ fn text(document: &str) -> String {
 fn it_loads_filters_and_selects_without_a_word_on_the_console() {
     let Some(browser) = browser() else { return shared::skipped("the page in a browser", "no Chromium is installed") };
     let work = copy(&busiest());
-    let args = "report --html page.html --pcap traffic.pcap --cluster cluster.yaml --policies mistake.yaml";
+    let args =
+        "report --html page.html --pcap traffic.pcap --cluster cluster.yaml --policies mistake.yaml --base old.yaml";
     assert_eq!(run(work.path(), args).exit, 1);
     for (fragment, has, has_not, what) in [
         ("", vec!["Would deny 1 observed edge", "shop", "data"], vec![], "as it opens"),
@@ -75,6 +76,7 @@ fn it_loads_filters_and_selects_without_a_word_on_the_console() {
         ("#node=shop/Deployment/api", vec!["api", "8080"], vec![], "a workload"),
         ("#tab=findings", vec!["would be denied"], vec![], "findings"),
         ("#tab=policies", vec!["shop/api"], vec![], "policies"),
+        ("#tab=change", vec!["What opens", "never seen", "no traffic that needs it"], vec![], "what changes"),
         ("#q=no-such-thing-anywhere", vec!["0 endpoints, 0 edges"], vec![], "nothing fits"),
     ] {
         let shown = show(browser, work.path(), fragment);

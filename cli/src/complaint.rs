@@ -156,7 +156,10 @@ pub(crate) fn problems<'p>(problems: impl IntoIterator<Item = &'p Problem>, err:
     for (number, problem) in problems.into_iter().enumerate() {
         let file = problem.origin.file.to_string();
         if texts.as_ref().is_none_or(|(known, _)| *known != file) {
-            texts = Some((file.clone(), fs::read_to_string(&file).unwrap_or_default()));
+            // What is no file can be read only once.
+            let is_file = fs::metadata(&file).is_ok_and(|found| found.is_file());
+            let text = if is_file { fs::read_to_string(&file).unwrap_or_default() } else { String::new() };
+            texts = Some((file.clone(), text));
         }
         let text = texts.as_ref().filter(|_| number < UNDERLINED).map_or("", |(_, text)| text);
         writeln!(err, "{}", underlined(problem, text, number == 0))?;

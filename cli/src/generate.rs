@@ -57,7 +57,10 @@ pub(crate) fn run(args: &GenerateArgs, out: &mut impl Write) -> anyhow::Result<E
     };
     let log = input::logs(args.flows.all())?;
     let cluster = input::cluster_with(&args.cluster, log.as_ref(), Unnamed::Live, args.quiet)?;
-    selection.is_there(&cluster.inventory, None)?;
+    if directory.is_none() {
+        // What a directory holds may be of pods that are gone.
+        selection.is_there(&cluster.inventory, None)?;
+    }
     let mapping = match args.mapped.as_slice() {
         [] => None,
         pairs => Some(Mapping::new(pairs, &cluster.inventory).context("--map-namespace")?),
@@ -122,9 +125,8 @@ pub(crate) fn run(args: &GenerateArgs, out: &mut impl Write) -> anyhow::Result<E
             mapping: mapping.as_ref(),
             plan: &plan,
             watched: &options.watched,
-            is_complete: cluster.problems.is_empty()
-                && traffic.unreadable().is_none()
-                && !resolved.doubts.is_of_another(),
+            is_complete: cluster.problems.is_empty() && traffic.unreadable().is_none(),
+            fits: !resolved.doubts.is_of_another(),
         };
         let changes = directory.plan(wanted, &scope)?;
         if !args.quiet {

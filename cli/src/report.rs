@@ -139,6 +139,13 @@ pub(crate) fn run(args: &ReportArgs, out: &mut impl Write) -> anyhow::Result<Exi
         review: review(graph, set, &denied, inventory, options),
         found: sorted.shown.iter().map(|(item, found)| (item, *found)).collect(),
         ignored: sorted.hidden.len(),
+        ignored_denials: sorted
+            .hidden
+            .iter()
+            .filter(
+                |(_, found, _)| matches!(found, Found::Edge(finding) if finding.kind == synth::check::Kind::WouldDeny),
+            )
+            .count(),
         declared: expected(graph, set, window, inventory),
         open: unisolated(graph, set, inventory),
         limits: limits(&platform, set, graph, inventory),

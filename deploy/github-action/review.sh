@@ -172,7 +172,7 @@ window=(${INPUT_MIN_WINDOW:+"--min-window=$INPUT_MIN_WINDOW"})
 ignore=(${INPUT_IGNORE:+"--ignore=$INPUT_IGNORE"})
 unreadable=false
 run diff "${evidence[@]}" "${plugin[@]}" -- "$old" "$new"
-run check "${evidence[@]}" "${ignore[@]}" --policies="$new"
+run check "${evidence[@]}" "${plugin[@]}" "${ignore[@]}" --policies="$new"
 run unused "${evidence[@]}" "${plugin[@]}" "${window[@]}" "${ignore[@]}" --policies="$new"
 run report "${evidence[@]}" "${plugin[@]}" "${window[@]}" "${ignore[@]}" --policies="$new" --base="$old" \
   --marker="$INPUT_NAME" ${INPUT_TITLE:+"--title=$INPUT_TITLE"} --markdown="$output/comment.md" \

@@ -14,7 +14,7 @@ esac
 case $VERDICT in
   safe | skipped) ;;
   denies)
-    [[ $INPUT_FAIL_ON == never ]] || stop 1 "Observed traffic would be denied, or is already; the report says which"
+    [[ $INPUT_FAIL_ON == never ]] || stop 1 "Observed traffic would be denied or is already, or nothing enforces the policies; the report says which"
     ;;
   insufficient)
     [[ $INPUT_FAIL_ON != insufficient ]] || stop 3 "Too little was seen to say that nothing breaks"

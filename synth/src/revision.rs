@@ -162,27 +162,28 @@ impl Revision {
                 None => gone.push(at),
             }
         }
-        // Each rule that is gone goes with the one that is most like it, if any is.
+        // Each rule that is gone goes with the one that is most like it, if any is: those that are wider or narrower first.
         let mut found: Vec<(usize, RuleChange)> = Vec::new();
+        for wanted in [Change::Widened, Change::Narrowed, Change::Changed] {
+            gone.retain(|at| {
+                let rule = &was[*at];
+                let is_like = |other: &Rule| match wanted {
+                    Change::Widened => covers(other, rule),
+                    Change::Narrowed => covers(rule, other),
+                    _ => peers_alike(rule, other) || ports_alike(rule, other),
+                };
+                let Some(place) = left.iter().position(|other| is_like(&is[*other])) else { return true };
+                let new = Part::rule(after, direction, left.remove(place));
+                let old = Some(Part::rule(before, direction, *at));
+                found.push((*at, RuleChange { change: wanted, old, new: Some(new) }));
+                false
+            });
+        }
         for at in gone {
             let old = Some(Part::rule(before, direction, at));
-            let rule = &was[at];
-            let likeness = |other: &Rule| match (covers(other, rule), covers(rule, other)) {
-                (true, _) => Some((3, Change::Widened)),
-                (_, true) => Some((2, Change::Narrowed)),
-                _ if peers_alike(rule, other) || ports_alike(rule, other) => Some((1, Change::Changed)),
-                _ => None,
-            };
-            let alike = left.iter().enumerate().filter_map(|(place, other)| Some((place, likeness(&is[*other])?)));
-            // The first of several that are as alike.
-            match alike.rev().max_by_key(|(_, (likeness, _))| *likeness) {
-                Some((place, (_, change))) => {
-                    let new = Part::rule(after, direction, left.remove(place));
-                    found.push((at, RuleChange { change, old, new: Some(new) }));
-                }
-                None => found.push((at, RuleChange { change: Change::Removed, old, new: None })),
-            }
+            found.push((at, RuleChange { change: Change::Removed, old, new: None }));
         }
+        found.sort_by_key(|(at, _)| *at);
         self.rules.extend(found.into_iter().map(|(_, change)| change));
         let added =
             |rule| RuleChange { change: Change::Added, old: None, new: Some(Part::rule(after, direction, rule)) };

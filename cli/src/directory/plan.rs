@@ -54,6 +54,8 @@ pub(crate) struct Changes {
     pub(super) root: PathBuf,
     /// Sorted by path.
     pub(super) files: Vec<Change>,
+    /// What the files that change or go held when they were read.
+    pub(super) known: BTreeMap<PathBuf, String>,
     /// Policies that were asked for.
     pub(super) policies: usize,
     /// What is left alone although it looks wrong.
@@ -120,6 +122,9 @@ impl Directory {
             let text = planned.iter().map(|planned| render(planned)).collect::<Vec<_>>().join("---\n");
             changes.files.push(Change { path, action: Action::Add(text), words: Vec::new() });
         }
+        let touched: BTreeSet<&Path> = changes.files.iter().map(|change| change.path.as_path()).collect();
+        let read = self.manifests.iter().filter(|(path, _)| touched.contains(path.as_path()));
+        changes.known = read.map(|(path, manifest)| (path.clone(), manifest.text.clone())).collect();
         let (policies, gone) = self.after(&changes);
         let lists = kustomization::lists(self, &policies, &gone, wanted.kustomize);
         changes.files.extend(lists.changes);

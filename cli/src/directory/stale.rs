@@ -25,8 +25,10 @@ pub(crate) struct Scope<'a> {
     pub(crate) plan: &'a Plan,
     /// What was watched.
     pub(crate) watched: &'a Watched,
-    /// Whether all input could be read, and cluster and traffic fit together.
+    /// Whether all input could be read.
     pub(crate) is_complete: bool,
+    /// Whether the objects and the traffic are of one cluster and time.
+    pub(crate) fits: bool,
 }
 
 /// What becomes of a policy that this run does not write.
@@ -53,7 +55,10 @@ impl Scope<'_> {
             return Fate::Elsewhere;
         }
         if !self.is_complete {
-            return Fate::Stays("not all input could be read, or it does not fit together");
+            return Fate::Stays("not all input could be read");
+        }
+        if !self.fits {
+            return Fate::Stays("cluster and traffic do not fit together");
         }
         if self.plan.policies.iter().all(|planned| planned.workloads.is_empty()) {
             return Fate::Stays("nothing was learned");

@@ -34,6 +34,12 @@ impl Changes {
 
     fn one(&self, change: &Change) -> io::Result<()> {
         let path = self.root.join(&change.path);
+        // Reading traffic takes its time, and somebody may work in the directory meanwhile.
+        if let Some(known) = self.known.get(&change.path)
+            && fs::read_to_string(&path)? != *known
+        {
+            return Err(io::Error::other("somebody else changed it meanwhile"));
+        }
         match &change.action {
             Action::Add(text) => {
                 if let Some(parent) = path.parent() {
@@ -67,8 +73,18 @@ impl Changes {
 /// Writes beside the file, because a rename does not cross file systems, and puts it in its place.
 fn replace(path: &Path, text: &str) -> io::Result<()> {
     // Hidden, so that the next run does not look at one that a crash left.
-    let temporary = path.with_file_name(format!(".ringfence-{}.part", std::process::id()));
-    let written = OpenOptions::new().write(true).create_new(true).open(&temporary).and_then(|mut file| {
+    let name = |number: u32| path.with_file_name(format!(".ringfence-{}-{number}.part", std::process::id()));
+    let open = |at: &Path| OpenOptions::new().write(true).create_new(true).open(at);
+    // One that a crash left may be of a process with this number.
+    let mut temporary = name(0);
+    let mut opened = open(&temporary);
+    for number in 1..100 {
+        if opened.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::AlreadyExists) {
+            temporary = name(number);
+            opened = open(&temporary);
+        }
+    }
+    let written = opened.and_then(|mut file| {
         if let Ok(old) = fs::metadata(path) {
             file.set_permissions(old.permissions())?;
         }
@@ -84,6 +100,7 @@ fn replace(path: &Path, text: &str) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
     use std::os::unix::fs::PermissionsExt;
 
     use super::*;
@@ -131,6 +148,16 @@ mod tests {
         let said = "; done before it: + a.yaml; not done: + b/c.yaml, + d.yaml, - old.yaml";
         assert!(error.ends_with(said), "{error}");
         assert!(path("a.yaml").exists() && !path("d.yaml").exists() && path("old.yaml").exists());
+
+        let mut meanwhile = changes(root.path(), &[("there.yaml", Action::Change("ours".to_string()))]);
+        meanwhile.known = BTreeMap::from([("there.yaml".into(), "as it was read".to_string())]);
+        let error = meanwhile.write().unwrap_err().to_string();
+        assert!(error.contains("somebody else changed it meanwhile"), "{error}");
+        fs::write(path(&format!(".ringfence-{}-0.part", std::process::id())), "left").unwrap();
+        meanwhile.known.clear();
+        meanwhile.write().unwrap();
+        assert_eq!(fs::read_to_string(path("there.yaml")).unwrap(), "ours");
+        fs::write(path("there.yaml"), "theirs").unwrap();
 
         let error = changes(root.path(), &[("there.yaml", add())]).write().unwrap_err().to_string();
         assert!(

@@ -135,7 +135,11 @@ fn foot(facts: &Facts<'_>) -> String {
     let exposures = facts.exposures().count();
     let list = |names: &[String]| match names {
         [] => "none".to_string(),
-        names => names.iter().map(|name| format!("`{}`", name.replace('`', "'"))).collect::<Vec<_>>().join(", "),
+        names => names
+            .iter()
+            .map(|name| format!("`{}`", name.replace(|letter: char| letter == '`' || letter.is_control(), " ")))
+            .collect::<Vec<_>>()
+            .join(", "),
     };
     format!(
         "\n<sub>ringfence {} · {}, {}, {}{ignored} · traffic {} · cluster {} · policies {}</sub>\n",

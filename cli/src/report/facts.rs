@@ -84,6 +84,8 @@ pub(super) struct Facts<'a> {
     pub(super) found: Vec<(&'a Item, Found<'a>)>,
     /// How many somebody does.
     pub(super) ignored: usize,
+    /// How many of these are edges that would be denied.
+    pub(super) ignored_denials: usize,
     pub(super) declared: Vec<Expected>,
     pub(super) open: Vec<Unisolated<'a>>,
     pub(super) limits: Vec<platform::Finding>,

@@ -91,6 +91,8 @@ fn area(spot: &Spot) -> (u8, String) {
 struct PolicyIndices {
     policies: BTreeMap<PolicyIndex, usize>,
     rules: BTreeMap<Part, usize>,
+    /// By policy.
+    rules_of: BTreeMap<PolicyIndex, Vec<usize>>,
     /// By name, as findings have it.
     ids: BTreeMap<String, usize>,
 }
@@ -102,7 +104,11 @@ impl PolicyIndices {
         let policies: BTreeMap<PolicyIndex, usize> = all.enumerate().map(|(at, index)| (index, at)).collect();
         let ids = policies.iter().map(|(index, at)| (Part::policy(*index).of(facts.set).id(), *at)).collect();
         let rules = facts.review.rules.iter().enumerate().map(|(at, used)| (used.rule, at)).collect();
-        PolicyIndices { policies, rules, ids }
+        let mut rules_of: BTreeMap<PolicyIndex, Vec<usize>> = BTreeMap::new();
+        for (at, used) in facts.review.rules.iter().enumerate() {
+            rules_of.entry(used.rule.policy).or_default().push(at);
+        }
+        PolicyIndices { policies, rules, rules_of, ids }
     }
 }
 

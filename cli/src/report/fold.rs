@@ -13,8 +13,8 @@ pub(super) enum Spot {
     Workload(Workload),
     /// A machine.
     Node(String),
-    /// Outside addresses, sorted.
-    External(Vec<Endpoint>),
+    /// Outside addresses, by the first of them: [`Folded::members`] has all.
+    External(Endpoint),
     /// An address of pods that no pod is known for.
     Unresolved(Endpoint),
 }
@@ -23,6 +23,8 @@ pub(super) enum Spot {
 pub(super) struct Folded<'r> {
     /// Sorted.
     pub(super) spots: Vec<Spot>,
+    /// Outside addresses by the first of those that are drawn as one, sorted.
+    pub(super) members: BTreeMap<Endpoint, Vec<Endpoint>>,
     /// In the order of the graph: client, server and the edges that are drawn as one.
     pub(super) edges: Vec<(usize, usize, Vec<&'r Reviewed<'r>>)>,
     /// The drawn edge of each edge.
@@ -52,18 +54,18 @@ pub(super) fn fold<'r>(review: &'r Review<'r>, inventory: &Inventory) -> Folded<
         alike.entry(does).or_default().push(end.clone());
     }
     let mut spots: BTreeSet<Spot> = BTreeSet::new();
-    let mut outside: BTreeMap<Endpoint, Spot> = BTreeMap::new();
-    for members in alike.into_values() {
-        let spot = Spot::External(members.clone());
-        outside.extend(members.into_iter().map(|member| (member, spot.clone())));
-        spots.insert(spot);
+    let mut outside: BTreeMap<Endpoint, Endpoint> = BTreeMap::new();
+    let mut members: BTreeMap<Endpoint, Vec<Endpoint>> = BTreeMap::new();
+    for group in alike.into_values() {
+        let Some(first) = group.first().cloned() else { continue };
+        outside.extend(group.iter().map(|member| (member.clone(), first.clone())));
+        spots.insert(Spot::External(first.clone()));
+        members.insert(first, group);
     }
     let spot = |endpoint: &Endpoint| match endpoint {
         Endpoint::Workload(workload) => Spot::Workload(workload.clone()),
         Endpoint::Node(name) => Spot::Node(name.clone()),
-        Endpoint::External(_) => {
-            outside.get(endpoint).cloned().unwrap_or_else(|| Spot::External(vec![endpoint.clone()]))
-        }
+        Endpoint::External(_) => Spot::External(outside.get(endpoint).unwrap_or(endpoint).clone()),
         Endpoint::Unresolved { .. } => Spot::Unresolved(endpoint.clone()),
     };
     spots.extend(
@@ -86,5 +88,5 @@ pub(super) fn fold<'r>(review: &'r Review<'r>, inventory: &Inventory) -> Folded<
         edges[at].2.push(reviewed);
         drawn.push(at);
     }
-    Folded { spots, edges, drawn }
+    Folded { spots, members, edges, drawn }
 }

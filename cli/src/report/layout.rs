@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use rust_sugiyama::configure::Config;
+use rust_sugiyama::configure::{Config, RankingType};
 use rust_sugiyama::from_vertices_and_edges;
 
 use super::model::Area;
@@ -21,10 +21,10 @@ const TITLE: f64 = 34.0;
 /// Pixels between boxes.
 const BETWEEN: f64 = 72.0;
 
-/// Beyond so many nodes with edges a box is a grid: layers of so many say nothing, and take long.
-const LAYERED: usize = 600;
-/// Up to so many, layers are worth the time of a second look at crossings.
-const CAREFUL: usize = 60;
+/// Beyond so many nodes or edges a box is a grid: layers of so many say nothing, and take long.
+const LAYERED: (usize, usize) = (600, 1500);
+/// Up to so many nodes and edges, layers are worth the time of a second look at crossings.
+const CAREFUL: (usize, usize) = (60, 200);
 
 /// How much wider than high a map should be.
 const ASPECT: f64 = 1.7;
@@ -83,7 +83,8 @@ pub(super) fn layout(things: &[Thing], names: &[String], edges: &BTreeSet<(usize
 /// Places the members of one box, from its corner on; width and height that they take.
 fn fill(members: &[usize], things: &[Thing], edges: &[(usize, usize)], places: &mut [Place]) -> (f64, f64) {
     let talking: BTreeSet<usize> = edges.iter().flat_map(|(client, server)| [*client, *server]).collect();
-    let layered = if talking.len() <= LAYERED { talking } else { BTreeSet::new() };
+    let is_few = talking.len() <= LAYERED.0 && edges.len() <= LAYERED.1;
+    let layered = if is_few { talking } else { BTreeSet::new() };
     let (mut right, mut bottom): (f64, f64) = (0.0, 0.0);
     for part in layers(&layered, things, edges) {
         // One part of the graph below the other.
@@ -116,8 +117,14 @@ fn layers(things: &BTreeSet<usize>, all: &[Thing], edges: &[(usize, usize)]) -> 
     if things.is_empty() {
         return Vec::new();
     }
-    let config =
-        Config { vertex_spacing: GAP, transpose: things.len() <= CAREFUL, dummy_size: 0.5, ..Config::default() };
+    let config = Config {
+        vertex_spacing: GAP,
+        transpose: things.len() <= CAREFUL.0 && edges.len() <= CAREFUL.1,
+        dummy_size: 0.5,
+        // The library's network simplex does not always come to an end.
+        ranking_type: RankingType::Original,
+        ..Config::default()
+    };
     let number = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
     // The library draws from top to bottom: names are wide, so that turned by a quarter it fits more.
     let widest = things.iter().map(|at| all[*at].width).fold(0.0, f64::max);
@@ -154,13 +161,13 @@ fn order(things: &[Thing], areas: usize, edges: &BTreeSet<(usize, usize)>) -> Ve
         *between.entry((other, one)).or_default() += 1;
     }
     let weight = |one: usize, other: usize| between.get(&(one, other)).copied().unwrap_or_default();
+    let all: Vec<usize> = (0..areas).map(|area| (0..areas).map(|other| weight(area, other)).sum()).collect();
     let mut left: Vec<usize> = (0..areas).collect();
     let mut order: Vec<usize> = Vec::new();
     while !left.is_empty() {
         let pull = |area: usize| {
             let near: usize = order.iter().rev().take(8).map(|there| weight(area, *there)).sum();
-            let all: usize = (0..areas).map(|other| weight(area, other)).sum();
-            (near, all)
+            (near, all[area])
         };
         let best = left.iter().enumerate().max_by_key(|(at, area)| (pull(**area), std::cmp::Reverse(*at)));
         let Some((at, _)) = best else { break };
@@ -252,6 +259,25 @@ mod tests {
         let once = drawn(6, 30);
         for _ in 0..3 {
             assert_eq!(drawn(6, 30).1, once.1);
+        }
+    }
+
+    /// Dense boxes, as chance makes them: every one comes to an end.
+    #[test]
+    fn dense_boxes_come_to_an_end() {
+        for (count, degree) in [(60, 20), (100, 20), (300, 5), (500, 10)] {
+            let mut state: u64 = 0x9e37_79b9 + count as u64;
+            let mut next = || {
+                state ^= state << 13;
+                state ^= state >> 7;
+                state ^= state << 17;
+                state
+            };
+            let things = vec![Thing { width: 120.0, area: 0 }; count];
+            let edges = (0..count * degree).map(|at| (at % count, (next() % count as u64) as usize)).collect();
+            let (places, _) = layout(&things, &["shop".to_string()], &edges);
+            let distinct: BTreeSet<(i64, i64)> = places.iter().map(|place| (place.x as i64, place.y as i64)).collect();
+            assert_eq!(distinct.len(), count);
         }
     }
 

@@ -1,5 +1,7 @@
 //! The headline: whether the policies can be put in force.
 
+use std::collections::BTreeSet;
+
 use synth::check::Kind;
 use synth::completeness::{HOUR, State};
 use synth::platform::Limit;
@@ -89,7 +91,11 @@ pub(super) fn verdict(facts: &Facts<'_>, change: Option<&Change>) -> Verdict {
     } else if facts.set.is_empty() && facts.change.is_none() {
         (Status::Observed, "No policies to judge".to_string(), format!("{seen}; everything is allowed."))
     } else if denied > 0 {
-        let newly = facts.change.as_ref().map(|change| change.stopped.len() as u64);
+        let shown: BTreeSet<_> = facts.edges().map(|finding| &finding.edge.key).collect();
+        let newly = facts
+            .change
+            .as_ref()
+            .map(|change| change.stopped.iter().filter(|stopped| shown.contains(&stopped.edge.key)).count() as u64);
         let detail = match newly {
             Some(newly) if newly < denied => {
                 let rest = denied - newly;
@@ -126,7 +132,11 @@ pub(super) fn verdict(facts: &Facts<'_>, change: Option<&Change>) -> Verdict {
                 " What opens is listed.".to_string(),
             ),
         };
-        (Status::Safe, headline, format!("{seen}, and none is denied.{more}"))
+        let denied = match facts.ignored_denials as u64 {
+            0 => "none is denied".to_string(),
+            ignored => format!("{} denied and ignored (--ignore)", plural(ignored, "is", "are")),
+        };
+        (Status::Safe, headline, format!("{seen}, and {denied}.{more}"))
     };
     Verdict { status, headline, detail, opens: change.is_some_and(|change| change.unneeded() > 0), missing }
 }

@@ -427,7 +427,7 @@ impl<'a> Grants<'a> {
                 note.push_str(if note.is_empty() { "" } else { ", " });
                 note.push_str("folded: more addresses than the recorder keeps apart");
                 findings.push(format!(
-                    "{direction} of {} allows all of {range}: the recorder met more outside addresses than it keeps apart                      (--max-external)",
+                    "{direction} of {} allows all of {range}: the recorder met more outside addresses than it keeps apart (--max-external)",
                     self.groups.get(group).workloads[0],
                 ));
             }

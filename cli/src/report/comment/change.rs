@@ -27,7 +27,12 @@ pub(super) fn breaks(facts: &Facts<'_>, change: &facts::Change<'_>) -> Vec<budge
         ]));
     }
     if rows.is_empty() {
-        return vec![budget::Part::Text("\n### What breaks if merged\n\nNothing that was seen working.\n".to_string())];
+        let ignored = match facts.ignored_denials {
+            0 => String::new(),
+            count => format!(" Denied and ignored (--ignore): {}.", number(count as u64)),
+        };
+        let text = format!("\n### What breaks if merged\n\nNothing that was seen working.{ignored}\n");
+        return vec![budget::Part::Text(text)];
     }
     let heading = format!("### What breaks if merged ({})", rows.len());
     vec![table(&heading, &["Client", "Server", "Seen", "Why"], rows, "denied edges")]

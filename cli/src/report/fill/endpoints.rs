@@ -68,18 +68,19 @@ pub(super) fn nodes(facts: &Facts<'_>, folded: &Folded<'_>, index: &PolicyIndice
             }
             Spot::Node(name) => (node.class, node.name) = ("node", name.clone()),
             Spot::Unresolved(endpoint) => (node.class, node.name) = ("unresolved", address(endpoint)),
-            Spot::External(members) => {
+            Spot::External(first) => {
+                let members = folded.members.get(first).map_or(std::slice::from_ref(first), Vec::as_slice);
                 node.class = "external";
                 let known: BTreeSet<&str> =
                     members.iter().filter_map(|member| names.get(member)).flatten().copied().collect();
-                let first = known.first().map(|name| name.to_string());
-                node.name = match (members.as_slice(), first) {
+                let name = known.first().map(|name| name.to_string());
+                node.name = match (members, name) {
                     ([one], None) => address(one),
                     ([_], Some(name)) => name,
                     (several, None) => format!("{} addresses", crate::summary::number(several.len() as u64)),
                     (several, Some(name)) => format!("{name} + {}", several.len() - 1),
                 };
-                let is_plain = matches!(members.as_slice(), [one] if node.name == address(one));
+                let is_plain = matches!(members, [one] if node.name == address(one));
                 node.members = (!is_plain).then(|| members.iter().map(address).collect());
             }
         }

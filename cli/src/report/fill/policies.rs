@@ -19,8 +19,7 @@ pub(super) fn policies(facts: &Facts<'_>, folded: &Folded<'_>, index: &PolicyInd
     let policy = |(policy, _): (&PolicyIndex, &usize)| {
         let any = Part::policy(*policy).of(facts.set);
         let place = Place::of(&any.origin());
-        let of_policy = |(rule, _): &(&Part, &usize)| rule.policy == *policy;
-        let rules: Vec<usize> = index.rules.iter().filter(of_policy).map(|(_, at)| *at).collect();
+        let rules = index.rules_of.get(policy).cloned().unwrap_or_default();
         let selects = |(at, spot): (usize, &Spot)| {
             let Spot::Workload(workload) = spot else { return None };
             let pods = facts.inventory.workloads.get(workload).map(|info| info.pods.as_slice()).unwrap_or_default();
@@ -44,7 +43,7 @@ pub(super) fn policies(facts: &Facts<'_>, folded: &Folded<'_>, index: &PolicyInd
             managed: matches!(any, AnyPolicy::Network(policy) if is_managed(policy)),
             selects: folded.spots.iter().enumerate().filter_map(selects).collect(),
             text: match any {
-                AnyPolicy::Network(network) => Some(text(facts, *policy, network)),
+                AnyPolicy::Network(network) => Some(text(facts, index.rules_of.get(policy), network)),
                 AnyPolicy::Cluster(_) => None,
             },
             rules,
@@ -68,18 +67,14 @@ pub(super) fn selects(policy: AnyPolicy<'_>, facts: &Facts<'_>, id: PodId) -> bo
 }
 
 /// The policy as YAML, with the evidence of today beside its rules.
-fn text(facts: &Facts<'_>, index: PolicyIndex, policy: &synth::policy::Policy) -> String {
+fn text(facts: &Facts<'_>, rules: Option<&Vec<usize>>, policy: &synth::policy::Policy) -> String {
     let notes = |direction: Direction| -> Vec<Notes> {
-        let used = facts
-            .review
-            .rules
-            .iter()
-            .filter(|used| used.rule.policy == index && used.rule.direction == Some(direction));
-        used.map(|used| Notes {
+        let all = rules.into_iter().flatten().map(|at| &facts.review.rules[*at]);
+        let note = |used| Notes {
             rule: facts.review.evidence(used).unwrap_or_else(|| "not seen".to_string()),
             peers: Vec::new(),
-        })
-        .collect()
+        };
+        all.filter(|used| used.rule.direction == Some(direction)).map(note).collect()
     };
     render(&Planned {
         policy: policy.clone(),
@@ -94,14 +89,13 @@ pub(super) fn rules(facts: &Facts<'_>, folded: &Folded<'_>, index: &PolicyIndice
     let mut found: BTreeMap<Part, &synth::unused::Finding> = BTreeMap::new();
     for finding in facts.rules() {
         // What is said of a whole policy is said of each of its rules; what is said of a peer or port only of that.
-        let is_of = |rule: &&Part| match finding.part.rule {
-            Some(_) => **rule == finding.part.whole_rule(),
-            None => {
-                rule.policy == finding.part.policy && finding.part.direction.is_none_or(|it| rule.direction == Some(it))
-            }
+        let is_of = |rule: &Part| match finding.part.rule {
+            Some(_) => *rule == finding.part.whole_rule(),
+            None => finding.part.direction.is_none_or(|it| rule.direction == Some(it)),
         };
-        for rule in index.rules.keys().filter(is_of) {
-            let known = found.entry(*rule).or_insert(finding);
+        let of_policy = index.rules_of.get(&finding.part.policy).into_iter().flatten();
+        for rule in of_policy.map(|at| facts.review.rules[*at].rule).filter(is_of) {
+            let known = found.entry(rule).or_insert(finding);
             // A finding of all of it says more than one of a part.
             if known.part.peer.or(known.part.port).is_some() && finding.part.peer.or(finding.part.port).is_none() {
                 *known = finding;
