@@ -20,7 +20,7 @@ use crate::learn::{Choices, decide};
 use crate::platform::Platform;
 use crate::policy::{AnyPolicy, Direction, PolicySet};
 use crate::render::thousands;
-use crate::replay::denial;
+use crate::replay::{denial, pairs};
 
 /// What is wrong with an edge and the policies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -80,13 +80,11 @@ pub fn check<'a>(
         .edges()
         .filter_map(|edge| {
             let (outcome, evidence) = decide(edge, inventory, &Choices::default()).ok()?;
-            let denied: Vec<Denied> = evidence
-                .pairs
-                .iter()
-                .filter_map(|((client, server), opened)| {
-                    let pair = (*client, *server);
+            let denied: Vec<Denied> = pairs(edge, evidence, &evaluator)
+                .into_iter()
+                .filter_map(|(pair, opened)| {
                     let verdict = denial(&evaluator, edge, evidence, pair, inventory)?;
-                    Some(Denied { pair, opened: *opened, verdict })
+                    Some(Denied { pair, opened, verdict })
                 })
                 .collect();
             if denied.is_empty() {

@@ -13,7 +13,7 @@ use crate::manifest::Objects;
 use crate::policy::{AnyPolicy, Direction, Policy, PolicySet};
 use crate::reach::{Classes, Reach};
 use crate::render::render;
-use crate::replay::{denial, party};
+use crate::replay::{denial, pairs, party};
 use crate::synthesize::{Plan, is_managed};
 
 /// What replaying the traffic showed.
@@ -137,8 +137,8 @@ fn replay(
     inventory: &Inventory,
     proof: &mut Proof,
 ) {
-    for (client, server) in evidence.pairs.keys() {
-        let Some(verdict) = denial(evaluator, edge, evidence, (*client, *server), inventory) else { continue };
+    for ((client, server), _) in pairs(edge, evidence, evaluator) {
+        let Some(verdict) = denial(evaluator, edge, evidence, (client, server), inventory) else { continue };
         let denied = |side: &Side| side.decision == Decision::Denied;
         // What the Admin tier denies, no NetworkPolicy can allow.
         let ours = |side: &Side| {

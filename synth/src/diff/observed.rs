@@ -7,6 +7,7 @@ use capture::{Outcome, Protocol};
 use rustc_hash::FxHashMap;
 
 use super::{Change, Side};
+use crate::addresses::AddressSet;
 use crate::endpoint::{Endpoint, Workload};
 use crate::evaluate::Evaluator;
 use crate::evidence::Evidence;
@@ -14,7 +15,7 @@ use crate::graph::{Edge, Graph};
 use crate::inventory::Inventory;
 use crate::learn::{Choices, decide};
 use crate::policy::{AnyPolicy, Direction};
-use crate::replay::denial;
+use crate::replay::{denial, pairs};
 
 /// The edges that `generate` would make rules of, found by their ends.
 pub struct Observed<'g> {
@@ -76,7 +77,10 @@ impl<'g> Observed<'g> {
     fn is(&self, endpoint: &Endpoint, side: &Side<'_>) -> bool {
         match side {
             Side::Workload(workload) => workloads(endpoint, self.inventory).contains(workload),
-            Side::Outside(set) => addresses(endpoint, self.inventory).any(|ip| set.contains(ip)),
+            Side::Outside(set) => match endpoint {
+                Endpoint::External(range) => !AddressSet::of(*range).intersection(set).is_empty(),
+                _ => addresses(endpoint, self.inventory).any(|ip| set.contains(ip)),
+            },
         }
     }
 
@@ -85,9 +89,10 @@ impl<'g> Observed<'g> {
         let mut stopped = Vec::new();
         for &(edge, outcome, evidence) in &self.edges {
             let mut policies = BTreeSet::new();
-            for pair in evidence.pairs.keys() {
-                let Some(verdict) = denial(new, edge, evidence, *pair, self.inventory) else { continue };
-                if denial(old, edge, evidence, *pair, self.inventory).is_none() {
+            let asked = [old, new].map(|evaluator| pairs(edge, evidence, evaluator));
+            for (pair, _) in asked.into_iter().flatten() {
+                let Some(verdict) = denial(new, edge, evidence, pair, self.inventory) else { continue };
+                if denial(old, edge, evidence, pair, self.inventory).is_none() {
                     let sides = Direction::ALL.map(|direction| verdict.side(direction));
                     let denying = sides.into_iter().filter(|side| !side.allowed());
                     policies.extend(denying.flat_map(|side| new.deciders(side)).map(AnyPolicy::id));
@@ -111,12 +116,11 @@ fn workloads<'g>(endpoint: &'g Endpoint, inventory: &'g Inventory) -> Vec<&'g Wo
     }
 }
 
-/// The addresses that an endpoint without pods may have.
+/// The addresses of a node.
 fn addresses<'g>(endpoint: &'g Endpoint, inventory: &'g Inventory) -> impl Iterator<Item = IpAddr> + 'g {
-    let (one, node) = match endpoint {
-        Endpoint::External(range) => (Some(range.addr()), None),
-        Endpoint::Node(name) => (None, inventory.nodes.get(name)),
-        Endpoint::Workload(_) | Endpoint::Unresolved { .. } => (None, None),
+    let node = match endpoint {
+        Endpoint::Node(name) => inventory.nodes.get(name),
+        Endpoint::External(_) | Endpoint::Workload(_) | Endpoint::Unresolved { .. } => None,
     };
-    one.into_iter().chain(node.into_iter().flat_map(|node| node.addresses.keys().copied()))
+    node.into_iter().flat_map(|node| node.addresses.keys().copied())
 }

@@ -14,7 +14,7 @@ use crate::inventory::Inventory;
 use crate::learn::is_translated;
 use crate::part::{Part, PolicyIndex, Removed};
 use crate::policy::{AnyPolicy, Direction};
-use crate::replay::party;
+use crate::replay::{pairs, party};
 
 /// What used a rule, peer or port.
 #[derive(Debug, Clone, Default)]
@@ -99,8 +99,8 @@ impl Uses {
 
     /// Notes how the sides of an edge that works are allowed.
     fn need(&mut self, edge: &Edge, evidence: &Evidence, evaluator: &Evaluator<'_>, inventory: &Inventory) {
-        for (client, server) in evidence.pairs.keys() {
-            let (from, to) = (party(client, inventory), party(server, inventory));
+        for ((client, server), _) in pairs(edge, evidence, evaluator) {
+            let (from, to) = (party(&client, inventory), party(&server, inventory));
             let verdict = evaluator.verdict(from, to, edge.key.protocol, edge.key.port);
             // The server's policies saw another source than this view shows.
             let directions = Direction::ALL.into_iter();
@@ -126,7 +126,7 @@ impl Uses {
         let mut hit: BTreeMap<Part, Hit> = BTreeMap::new();
         let mut denied: BTreeMap<Part, Timestamp> = BTreeMap::new();
         let mut unclear: BTreeSet<Part> = BTreeSet::new();
-        for ((client, server), opened) in evidence.pairs.iter() {
+        for ((client, server), opened) in &pairs(edge, evidence, evaluator) {
             let seen = if *opened == Timestamp::MIN { evidence.last } else { *opened };
             let (from, to) = (party(client, inventory), party(server, inventory));
             let verdict = evaluator.verdict(from, to, edge.key.protocol, edge.key.port);
@@ -206,7 +206,7 @@ impl Uses {
 /// The rules behind an edge: those that allow a side of any of its connections, sorted.
 pub fn behind(edge: &Edge, evidence: &Evidence, evaluator: &Evaluator<'_>, inventory: &Inventory) -> Vec<Part> {
     let mut rules = BTreeSet::new();
-    for (client, server) in evidence.pairs.keys() {
+    for ((client, server), _) in &pairs(edge, evidence, evaluator) {
         let (from, to) = (party(client, inventory), party(server, inventory));
         let verdict = evaluator.verdict(from, to, edge.key.protocol, edge.key.port);
         for direction in Direction::ALL.into_iter().filter(|it| *it == Direction::Egress || !is_translated(evidence)) {

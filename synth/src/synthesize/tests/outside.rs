@@ -149,16 +149,27 @@ fn a_range_that_a_recorder_folded_is_allowed_as_it_is_and_found() {
     assert!(text(&plan).contains("# name not seen: 1, folded: more addresses than the recorder keeps apart\n"));
     let folded: Vec<&String> = plan.findings.iter().filter(|finding| finding.contains("--max-external")).collect();
     assert_eq!(folded.len(), 3, "{folded:?}");
-    // A rule for its first address does not allow the whole of it.
-    let narrow = "{apiVersion: networking.k8s.io/v1, kind: NetworkPolicy, metadata: {name: api, namespace: shop}, spec: {podSelector: {matchLabels: {app: api}}, \
-                  ingress: [{from: [{ipBlock: {cidr: 203.0.113.0/25}}]}]}}";
-    let policies = load(&[narrow.to_string()]).policies;
-    let seen = seen(&flows, &inventory);
-    let set = crate::policy::PolicySet { network: &policies, cluster: &[] };
-    let denied: Vec<String> = crate::check::check(&seen.graph, set, true, &inventory, Default::default())
-        .into_iter()
-        .filter(|finding| finding.kind == crate::check::Kind::WouldDeny)
-        .map(|finding| finding.edge.key.to_string())
-        .collect();
-    assert_eq!(denied, ["203.0.113.0/24 -> shop/StatefulSet/api:8080/TCP"]);
+    // Whatever part of it a rule is for, nobody knows whether that was meant.
+    let (seen, options) = (seen(&flows, &inventory), Default::default());
+    for (rule, denied, what) in [
+        ("{cidr: 203.0.113.0/24}", false, "all of it"),
+        ("{cidr: 203.0.113.0/25}", true, "its first half"),
+        ("{cidr: 203.0.113.128/25}", true, "its second half"),
+        ("{cidr: 203.0.113.64/26}", true, "the middle"),
+        ("{cidr: 203.0.113.0/24, except: [203.0.113.64/26]}", true, "all but the middle"),
+        ("{cidr: 203.0.0.0/8}", false, "more than it"),
+    ] {
+        let policy = format!(
+            "{{apiVersion: networking.k8s.io/v1, kind: NetworkPolicy, metadata: {{name: api, namespace: shop}}, spec: {{podSelector: \
+             {{matchLabels: {{app: api}}}}, ingress: [{{from: [{{ipBlock: {rule}}}]}}]}}}}"
+        );
+        let policies = load(&[policy]).policies;
+        let set = crate::policy::PolicySet { network: &policies, cluster: &[] };
+        let findings = crate::check::check(&seen.graph, set, true, &inventory, options);
+        let found = findings.iter().any(|finding| finding.kind == crate::check::Kind::WouldDeny);
+        assert_eq!(found, denied, "{what}");
+        let unused = crate::unused::unused(&seen.graph, set, true, &inventory, options);
+        let said: Vec<&str> = unused.iter().map(|finding| finding.status.name()).collect();
+        assert!(!said.contains(&"unused"), "{what}: it may have carried it: {said:?}");
+    }
 }
