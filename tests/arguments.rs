@@ -47,6 +47,50 @@ fn usage() {
     ]);
 }
 
+/// A name with a mistake in it would leave out everything, and find nothing.
+#[test]
+fn what_nothing_has_is_refused() {
+    let text = |text: &str| ("edges.txt", text.as_bytes().to_vec());
+    let mut rows = Vec::new();
+    for (command, more) in [
+        ("flows -n shopp", "-n shopp"),
+        ("check -n shopp", "-n shopp"),
+        ("check -l app=nobody", "-l app=nobody"),
+        ("unused -n shopp", "-n shopp"),
+        ("generate -n shopp", "-n shopp"),
+    ] {
+        let args = format!("{command} --pcap traffic.pcap --cluster cluster.yaml");
+        rows.push((none(), &*args.leak(), 2, &*vec![more].leak(), &[][..]));
+    }
+    rows.extend([
+        (none(), "reach --cluster cluster.yaml -n shopp", 2, &["-n shopp"][..], &[][..]),
+        (none(), "check --pcap traffic.pcap", 2, &["no pods in the cluster input"], &[]),
+        (
+            text("shop/wbe -> shop/api:8080/TCP # a typing mistake\n"),
+            "generate --pcap traffic.pcap --cluster cluster.yaml --exclude edges.txt",
+            0,
+            &["edges.txt:1: no observed edge is that one"],
+            &["name: web"],
+        ),
+        (
+            none(),
+            "report --markdown cluster.yaml --pcap traffic.pcap --cluster cluster.yaml",
+            2,
+            &["it is read here"],
+            &[],
+        ),
+        (
+            none(),
+            "report --html x --markdown x --pcap traffic.pcap --cluster cluster.yaml",
+            2,
+            &["written already"],
+            &[],
+        ),
+        (none(), "report --markdown - --marker a--b --pcap traffic.pcap", 2, &["two hyphens"], &[]),
+    ]);
+    hold(rows);
+}
+
 /// As a plugin of kubectl the program says what its users type.
 #[cfg(unix)]
 #[test]

@@ -1,6 +1,8 @@
 //! What the user types.
 
 mod input;
+mod judging;
+mod policies;
 mod recording;
 mod report;
 mod value;
@@ -10,14 +12,17 @@ use std::path::{Path, PathBuf};
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use synth::lint::{Id, Severity};
-use synth::unused::gate::Gate;
 
 pub(crate) use input::{
     ClusterInput, FlowInput, Flows, LiveCluster, OptionalFlowInput, Reading, Selected, Tunnels, Window,
 };
+pub(crate) use judging::{CheckArgs, EvidenceGate, FindingsFormat, Ignored, LintArgs, UnusedArgs};
+pub(crate) use policies::{
+    DiffArgs, DiffFormat, ExplainArgs, ExplainFormat, Granularity, PluginOptions, ReachArgs, ReachFormat,
+};
 pub(crate) use recording::{AgentArgs, CollectArgs, LiveArgs, MergeArgs, RecordArgs, SnapshotArgs, SnapshotFormat};
 pub(crate) use report::ReportArgs;
-use value::{duration, names, percent};
+use value::names;
 
 /// Least-privilege NetworkPolicies from recorded traffic, proved against it
 ///
@@ -253,48 +258,6 @@ pub(crate) struct ManArgs {
     pub(crate) directory: PathBuf,
 }
 
-/// Where network plugins differ.
-#[derive(Debug, clap::Args)]
-pub(crate) struct PluginOptions {
-    /// Whether ipBlock matches addresses of pods (Cilium: no)
-    #[arg(long, value_enum, value_name = "yes|no", default_value_t = YesNo::Yes, hide_possible_values = true)]
-    ip_block_matches_pods: YesNo,
-    /// What pods on the host network are to NetworkPolicies: their nodes, or pods like others (OVN-Kubernetes)
-    #[arg(long, value_enum, value_name = "nodes|pods", default_value_t = HostNetwork::Nodes, hide_possible_values = true)]
-    host_network: HostNetwork,
-    /// What happens to pods that are over
-    #[arg(long, value_enum, value_name = "ignore|keep", default_value_t = Finished::Ignore, hide_possible_values = true)]
-    finished: Finished,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum YesNo {
-    Yes,
-    No,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum HostNetwork {
-    Nodes,
-    Pods,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Finished {
-    Ignore,
-    Keep,
-}
-
-impl From<&PluginOptions> for synth::evaluate::Options {
-    fn from(options: &PluginOptions) -> synth::evaluate::Options {
-        synth::evaluate::Options {
-            ip_block_matches_pods: options.ip_block_matches_pods == YesNo::Yes,
-            host_network_is_node: options.host_network == HostNetwork::Nodes,
-            finished_are_gone: options.finished == Finished::Ignore,
-        }
-    }
-}
-
 /// Examples and the list of checks.
 fn lint_help() -> String {
     let mut text = "Examples:
@@ -411,238 +374,6 @@ impl DeclaredKind {
             DeclaredKind::All => true,
         }
     }
-}
-
-#[derive(Debug, clap::Args)]
-pub(crate) struct CheckArgs {
-    #[command(flatten)]
-    pub(crate) flows: FlowInput,
-    #[command(flatten)]
-    pub(crate) cluster: ClusterInput,
-    /// Policies to hold against the edges, instead of those in the cluster input; `-` for stdin
-    #[arg(long, value_name = "FILE|DIR|-", num_args = 1..)]
-    pub(crate) policies: Vec<PathBuf>,
-    /// Also list traffic that deserves a second look, whatever policies say; errors and warnings count for the exit code
-    #[arg(long)]
-    pub(crate) exposures: bool,
-    /// A workload that is meant to use the API server: NAMESPACE/NAME, `*` for any text
-    #[arg(long = "known-api-client", value_name = "WORKLOAD", num_args = 1.., requires = "exposures")]
-    pub(crate) api_clients: Vec<String>,
-    #[command(flatten)]
-    pub(crate) selected: Selected,
-    #[command(flatten)]
-    pub(crate) plugin: PluginOptions,
-    #[command(flatten)]
-    pub(crate) ignored: Ignored,
-    /// Output format
-    #[arg(short, long, value_enum, default_value_t = FindingsFormat::Table)]
-    pub(crate) output: FindingsFormat,
-    /// No summary, only errors
-    #[arg(short, long)]
-    pub(crate) quiet: bool,
-}
-
-/// Findings that are left out.
-#[derive(Debug, clap::Args)]
-pub(crate) struct Ignored {
-    /// Findings to leave out: a YAML list of `id`, `reason` and, if it is not for good, `expires`
-    #[arg(long = "ignore", value_name = "FILE", num_args = 1..)]
-    pub(crate) files: Vec<PathBuf>,
-}
-
-#[derive(Debug, clap::Args)]
-pub(crate) struct UnusedArgs {
-    /// Write each policy that can be smaller, without what is not needed, to NAMESPACE/NAME.yaml in a directory
-    #[arg(long, value_name = "DIR")]
-    pub(crate) suggest: Option<PathBuf>,
-    #[command(flatten)]
-    pub(crate) flows: FlowInput,
-    #[command(flatten)]
-    pub(crate) cluster: ClusterInput,
-    /// Policies to hold against the edges, instead of those in the cluster input; `-` for stdin
-    #[arg(long, value_name = "FILE|DIR|-", num_args = 1..)]
-    pub(crate) policies: Vec<PathBuf>,
-    #[command(flatten)]
-    pub(crate) selected: Selected,
-    #[command(flatten)]
-    pub(crate) gate: EvidenceGate,
-    #[command(flatten)]
-    pub(crate) plugin: PluginOptions,
-    /// What was watched: a node, a namespace, or a label selector; everything where absent
-    #[arg(long, value_name = "NODE|NS|SELECTOR", num_args = 1..)]
-    pub(crate) watched: Vec<String>,
-    #[command(flatten)]
-    pub(crate) ignored: Ignored,
-    /// Output format
-    #[arg(short, long, value_enum, default_value_t = FindingsFormat::Table)]
-    pub(crate) output: FindingsFormat,
-    /// No summary, only errors
-    #[arg(short, long)]
-    pub(crate) quiet: bool,
-}
-
-/// What is asked of the evidence before silence means anything.
-#[derive(Debug, clap::Args)]
-pub(crate) struct EvidenceGate {
-    /// How long somebody has to have watched: 90m, 24h, 7d (24h where absent; captures alone: 1h)
-    #[arg(long, value_name = "DURATION", value_parser = duration)]
-    min_window: Option<i64>,
-    /// How many packets may have been lost or not been readable, in percent
-    #[arg(long, value_name = "PERCENT", default_value_t = 0.1, value_parser = percent)]
-    max_loss: f64,
-    /// How many conversations may have a side that no pod is known for, in percent
-    #[arg(long, value_name = "PERCENT", default_value_t = 5.0, value_parser = percent)]
-    max_unresolved: f64,
-}
-
-impl EvidenceGate {
-    /// The gate; `min_window` is the default for the input at hand, in nanoseconds.
-    pub(crate) fn gate(&self, min_window: i64) -> Gate {
-        Gate {
-            min_window: self.min_window.unwrap_or(min_window),
-            max_loss: self.max_loss / 100.0,
-            max_unresolved: self.max_unresolved / 100.0,
-        }
-    }
-}
-
-/// How findings are written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum FindingsFormat {
-    Table,
-    Json,
-    /// SARIF 2.1.0, for code hosts and editors
-    Sarif,
-    /// Tables for a pull request
-    Markdown,
-}
-
-#[derive(Debug, clap::Args)]
-pub(crate) struct ReachArgs {
-    #[command(flatten)]
-    pub(crate) cluster: ClusterInput,
-    /// Policies to use instead of those in the cluster input; `-` for stdin
-    #[arg(long, value_name = "FILE|DIR|-", num_args = 1..)]
-    pub(crate) policies: Vec<PathBuf>,
-    #[command(flatten)]
-    pub(crate) selected: Selected,
-    /// List each pod, or the pods of a workload together
-    #[arg(long, value_enum, default_value_t = Granularity::Workload)]
-    pub(crate) granularity: Granularity,
-    /// List what pods that do not exist yet could reach, and which workloads no policy protects
-    #[arg(long, conflicts_with = "granularity")]
-    pub(crate) exposure: bool,
-    #[command(flatten)]
-    pub(crate) plugin: PluginOptions,
-    /// Output format
-    #[arg(short, long, value_enum, default_value_t = ReachFormat::Table)]
-    pub(crate) output: ReachFormat,
-    /// No summary, only errors
-    #[arg(short, long)]
-    pub(crate) quiet: bool,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Granularity {
-    Pod,
-    Workload,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum ReachFormat {
-    Table,
-    Json,
-    Dot,
-    Mermaid,
-    /// A few numbers instead of a list
-    Summary,
-}
-
-#[derive(Debug, clap::Args)]
-pub(crate) struct ExplainArgs {
-    /// Who connects
-    pub(crate) client: String,
-    /// To whom, `SERVER:PORT` or `SERVER:PORT/PROTOCOL`; PORT is a number or a container port's name, PROTOCOL TCP if absent
-    #[arg(value_name = "SERVER:PORT")]
-    pub(crate) server: String,
-    #[command(flatten)]
-    pub(crate) cluster: ClusterInput,
-    /// Policies to use instead of those in the cluster input; `-` for stdin
-    #[arg(long, value_name = "FILE|DIR|-", num_args = 1..)]
-    pub(crate) policies: Vec<PathBuf>,
-    /// The namespace of names that have none
-    #[arg(short, long, value_name = "NAME")]
-    pub(crate) namespace: Option<String>,
-    #[command(flatten)]
-    pub(crate) plugin: PluginOptions,
-    /// Output format
-    #[arg(short, long, value_enum, default_value_t = ExplainFormat::Text)]
-    pub(crate) output: ExplainFormat,
-    /// No warnings, only errors
-    #[arg(short, long)]
-    pub(crate) quiet: bool,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum ExplainFormat {
-    Text,
-    Json,
-}
-
-#[derive(Debug, clap::Args)]
-pub(crate) struct DiffArgs {
-    /// Policies, or a dump, before the change; `-` for stdin
-    #[arg(value_name = "OLD")]
-    pub(crate) old: PathBuf,
-    /// The same after it
-    #[arg(value_name = "NEW")]
-    pub(crate) new: PathBuf,
-    #[command(flatten)]
-    pub(crate) cluster: ClusterInput,
-    #[command(flatten)]
-    pub(crate) flows: OptionalFlowInput,
-    #[command(flatten)]
-    pub(crate) selected: Selected,
-    #[command(flatten)]
-    pub(crate) plugin: PluginOptions,
-    /// Output format
-    #[arg(short, long, value_enum, default_value_t = DiffFormat::Table)]
-    pub(crate) output: DiffFormat,
-    /// No summary, only errors
-    #[arg(short, long)]
-    pub(crate) quiet: bool,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum DiffFormat {
-    Table,
-    Json,
-}
-
-#[derive(Debug, clap::Args)]
-pub(crate) struct LintArgs {
-    /// Policies and what they are about, as --cluster; files or directories
-    #[arg(value_name = "FILE|DIR")]
-    pub(crate) paths: Vec<PathBuf>,
-    #[command(flatten)]
-    pub(crate) cluster: ClusterInput,
-    /// Policies to judge instead of those in the cluster input; `-` for stdin
-    #[arg(long, value_name = "FILE|DIR|-", num_args = 1..)]
-    pub(crate) policies: Vec<PathBuf>,
-    /// Only policies of this namespace; all are read
-    #[arg(short, long, value_name = "NAME", conflicts_with = "all_namespaces")]
-    pub(crate) namespace: Option<String>,
-    /// All namespaces (the default)
-    #[arg(short = 'A', long)]
-    pub(crate) all_namespaces: bool,
-    #[command(flatten)]
-    pub(crate) ignored: Ignored,
-    /// Output format
-    #[arg(short, long, value_enum, default_value_t = FindingsFormat::Table)]
-    pub(crate) output: FindingsFormat,
-    /// No summary, only errors
-    #[arg(short, long)]
-    pub(crate) quiet: bool,
 }
 
 #[cfg(test)]

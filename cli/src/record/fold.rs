@@ -44,7 +44,7 @@ impl Fold {
     }
 
     /// Puts ranges in the place of addresses that are too many. Returns the ranges.
-    pub(crate) fn flow(&mut self, flow: &mut Flow) -> Vec<IpNet> {
+    fn flow(&mut self, flow: &mut Flow) -> Vec<IpNet> {
         let Fold { max, near, worked, attempts } = self;
         let known = if flow.outcome.is_attempt() { attempts } else { worked };
         let mut ranges = Vec::new();

@@ -113,6 +113,13 @@ fn rules_are_compared_by_what_is_written() {
             vec!["changed 0 -> 0"],
             "a name",
         ),
+        (
+            "{from: [{podSelector: {matchLabels: {app: idle}}}], ports: [{port: 80}]}, \
+             {from: [{podSelector: {matchLabels: {app: web}}}], ports: [{port: 80}]}",
+            "{from: [{podSelector: {matchLabels: {app: web}}}, {podSelector: {matchLabels: {app: x}}}], ports: [{port: 80}]}",
+            vec!["removed 0 -> -", "widened 1 -> 0"],
+            "the best pair counts, not the first",
+        ),
     ] {
         assert_eq!(rules(old, new), expected, "{what}");
     }

@@ -10,21 +10,8 @@ function changeTable(heads, rows, cells) {
       null,
       cells(row).map((cell) => el("td", null, cell)),
     );
-  const wrap = (made) =>
-    el(
-      "table",
-      { class: "sources" },
-      el(
-        "thead",
-        null,
-        el(
-          "tr",
-          null,
-          heads.map((head) => el("th", { scope: "col" }, head)),
-        ),
-      ),
-      el("tbody", null, made),
-    );
+  const headings = heads.map((head) => el("th", { scope: "col" }, head));
+  const wrap = (made) => tableOf("sources", headings, made);
   return folded(rows, FIRST, make, wrap);
 }
 

@@ -77,3 +77,8 @@ function cut(text, room, font) {
   }
   return low < 2 ? "" : text.slice(0, low) + "…";
 }
+
+/** A table of rows under its headings. */
+function tableOf(name, heads, rows) {
+  return el("table", { class: name }, el("thead", null, el("tr", null, heads)), el("tbody", null, rows));
+}

@@ -212,28 +212,12 @@ function wholeTable(name, ids) {
     const content = column.cell ? column.cell(id) : column.value(id);
     return el("td", { class: column.right ? "right" : null }, typeof content === "number" ? number(content) : content);
   };
-  return el(
-    "table",
-    { class: "paper" },
+  const heads = columns.map(({ label, right }) => el("th", { class: right ? "right" : null }, label));
+  const row = (id) =>
     el(
-      "thead",
+      "tr",
       null,
-      el(
-        "tr",
-        null,
-        columns.map(({ label, right }) => el("th", { class: right ? "right" : null }, label)),
-      ),
-    ),
-    el(
-      "tbody",
-      null,
-      ids.map((id) =>
-        el(
-          "tr",
-          null,
-          columns.map((column) => cell(column, id)),
-        ),
-      ),
-    ),
-  );
+      columns.map((column) => cell(column, id)),
+    );
+  return tableOf("paper", heads, ids.map(row));
 }

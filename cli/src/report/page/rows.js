@@ -61,24 +61,13 @@ function edgeTable(ids, other) {
     const words = el("td", { colspan: 3 }, why, el("span", { class: "fine" }, evidence(edge)));
     return [facts, el("tr", { class: `words v-${edge.verdict}` }, el("td"), words)];
   };
-  const wrap = (rows) =>
-    el(
-      "table",
-      { class: "edges" },
-      el(
-        "thead",
-        null,
-        el(
-          "tr",
-          null,
-          el("th", null, el("span", { class: "unseen" }, "Verdict")),
-          el("th", null, "Peer"),
-          el("th", null, "Port"),
-          el("th", { class: "right" }, "Count"),
-        ),
-      ),
-      el("tbody", null, rows),
-    );
+  const heads = [
+    el("th", null, el("span", { class: "unseen" }, "Verdict")),
+    el("th", null, "Peer"),
+    el("th", null, "Port"),
+    el("th", { class: "right" }, "Count"),
+  ];
+  const wrap = (rows) => tableOf("edges", heads, rows);
   return folded(worstFirst, 30, row, wrap);
 }
 
